@@ -1,0 +1,137 @@
+"""The host survives: where otelkit's own failures end, and how otelkit speaks of itself.
+
+A failure inside a public call is counted, named once per place on stderr and swallowed. Under
+otelkit's own test suite (`reraise`) it is raised instead, so that no test passes over it.
+Diagnostics never become telemetry and never go to stdout.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+__all__ = ["current_error", "describe", "failures", "forget", "guard", "reraise", "say", "set_scrubber", "swallowed"]
+
+_MAX_PLACES = 1_000  # a place is a literal in our source; the cap only bounds a mistake
+
+_lock = threading.Lock()
+_failures: dict[str, int] = {}
+_said: dict[str, float] = {}
+_scrub: Callable[[str], str] = str
+_reraise = bool(os.environ.get("OTELKIT_RERAISE"))
+
+
+def say(message: str, *, key: str | None = None, every_s: float | None = None) -> bool:
+    """Write one line about otelkit to stderr.
+
+    Args:
+        message: What happened, what was given, what to do. Secrets are scrubbed, line ends folded.
+        key: Lines with one key are said once per process; ``None`` says it always.
+        every_s: With a key: say it again when this many seconds have passed.
+
+    Returns:
+        Whether the line was said now. A closed or missing stderr is no error.
+    """
+    if key is not None and not _due(key, every_s):
+        return False
+    try:
+        line = " ".join(_scrub(message).split())
+        sys.stderr.write(f"otelkit: {line}\n")
+    except Exception:
+        return False
+    return True
+
+
+def _due(key: str, every_s: float | None) -> bool:
+    now = time.monotonic()
+    with _lock:
+        last = _said.get(key)
+        if last is not None and (every_s is None or now - last < every_s):
+            return False
+        if len(_said) < _MAX_PLACES or last is not None:
+            _said[key] = now
+        return True
+
+
+def swallowed(place: str) -> None:
+    """Count the exception being handled and say it once per place; call it from ``except``.
+
+    Args:
+        place: Where it happened, a literal such as ``"span.end"``.
+    """
+    with _lock:
+        if place in _failures or len(_failures) < _MAX_PLACES:
+            _failures[place] = _failures.get(place, 0) + 1
+    if _reraise:
+        raise  # noqa: PLE0704 - re-raises what the caller is handling
+    error = sys.exc_info()[1]
+    say(
+        f"internal failure in {place}: {describe(error)}. The application is not affected; "
+        "further failures here are only counted.",
+        key=f"failure:{place}",
+    )
+
+
+def describe(error: BaseException | None) -> str:
+    """Class and message of an error as text, whatever its ``__str__`` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def current_error() -> str:
+    """The exception being handled, described; for messages about somebody else's code."""
+    return describe(sys.exc_info()[1])
+
+
+@contextmanager
+def guard(place: str) -> Iterator[None]:
+    """Swallow otelkit's own failures in a block off the hot path; see `swallowed`."""
+    try:
+        yield
+    except Exception:
+        swallowed(place)
+
+
+def failures() -> Mapping[str, int]:
+    """How often each place failed and was swallowed, since the process began."""
+    with _lock:
+        return dict(_failures)
+
+
+@contextmanager
+def reraise(enabled: bool) -> Iterator[None]:
+    """Raise our own failures instead of swallowing them (or the reverse) inside the block."""
+    global _reraise
+    before, _reraise = _reraise, enabled
+    try:
+        yield
+    finally:
+        _reraise = before
+
+
+def set_scrubber(scrub: Callable[[str], str]) -> None:
+    """Pass every diagnostic line through ``scrub`` from now on."""
+    global _scrub
+    _scrub = scrub
+
+
+def forget() -> None:
+    """Forget what was said and counted: a fresh process, for tests and after a fork."""
+    with _lock:
+        _failures.clear()
+        _said.clear()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,226 @@
+"""The ends and beginnings of a process: atexit, signals, forks, uncaught exceptions.
+
+Installed once, at the first `otelkit.init`; each hook asks for the runtime of the moment.
+
+Signals. SIGTERM is chained over whatever handler is there; SIG_IGN and handlers set from C stay.
+SIGINT becomes KeyboardInterrupt and ends by atexit, so it is left alone.
+
+- The default action would end the process at once. The handler only starts a thread, because the
+  interrupted frame may hold a lock that shutting down needs; when that thread is done it delivers
+  the signal again, to the default action. The exit status is the one of the signal, as without us.
+- A handler of the application's runs at once, as without us; a flush runs beside it. What the
+  application does until it ends is still taken and sent by atexit.
+- uvicorn restores the earlier handlers when its server has shut down and raises the signal again.
+  If they were there before us, our handler is the earlier one. If the server is already running
+  (init at import by its command line, in a lifespan), its handler stays, and the shutdown runs at
+  the moment at which it is about to raise the signal again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+from otelkit import _guard, runtime
+
+__all__ = ["install"]
+
+_installed = False
+_forked: Callable[[runtime.Runtime], object] = lambda _: None
+_pending: int | None = None
+_earlier: dict[int, Any] = {}
+_fork_anchor: Any = None
+
+
+def install(*, after_fork: Callable[[runtime.Runtime], object]) -> None:
+    """Set all hooks; once per process.
+
+    Args:
+        after_fork: Called in a fork's child with the parent's runtime, to make one of its own.
+    """
+    global _installed, _forked
+    _forked = after_fork
+    _take_signal(signal.SIGTERM)
+    if _installed:
+        return
+    _installed = True
+    atexit.register(_at_exit)
+    _install_excepthooks()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+def _shutdown() -> None:
+    present = runtime.current()
+    if present is not None:
+        present.end()
+
+
+def _at_exit() -> None:
+    _shutdown()
+    if _pending is not None:
+        # A server has returned from its own handling of the signal; without us the default
+        # action would have ended the process there.
+        signal.signal(_pending, signal.SIG_DFL)
+        os.kill(os.getpid(), _pending)
+
+
+def _take_signal(number: int) -> None:
+    """Chain our handler over the present one, where that makes sense."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    earlier = signal.getsignal(number)
+    if earlier is _handle or earlier is signal.SIG_IGN or earlier is None:
+        return
+    server = getattr(earlier, "__self__", None)
+    if _is_uvicorn(server):
+        _follow_uvicorn(server)
+        return
+    _earlier[number] = earlier
+    with _guard.guard("lifecycle.signal"):
+        signal.signal(number, _handle)
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    """Our signal handler; never waits."""
+    global _pending
+    earlier = _earlier.get(number, signal.SIG_DFL)
+    if callable(earlier):
+        _beside(_flush)
+        earlier(number, frame)
+        return
+    if _pending is not None:  # shut down, or asked a second time: now the default action
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        return
+    _pending = number
+    if not _beside(_shutdown_and_signal):
+        _pending = None
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _flush() -> None:
+    present = runtime.current()
+    if present is not None:
+        present.flush(timeout_s=present.settings.shutdown_timeout_s)
+
+
+def _shutdown_and_signal() -> None:
+    _shutdown()
+    if _pending is not None:
+        os.kill(os.getpid(), _pending)
+
+
+def _beside(work: Callable[[], None]) -> bool:
+    """Run ``work`` in a thread; False where the interpreter starts none any more."""
+    try:
+        threading.Thread(target=work, name="otelkit-signal", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _is_uvicorn(server: object) -> bool:
+    return any(f"{kind.__module__}.{kind.__qualname__}" == "uvicorn.server.Server" for kind in type(server).__mro__)
+
+
+class _EndFirst(list[int]):
+    """The signals a uvicorn server has captured; reading them back, to raise them, ends us first."""
+
+    def __reversed__(self) -> Iterator[int]:
+        if self:
+            _shutdown()
+        return super().__reversed__()
+
+
+def _follow_uvicorn(server: Any) -> None:
+    captured = getattr(server, "_captured_signals", None)
+    if isinstance(captured, list) and not isinstance(captured, _EndFirst):
+        server._captured_signals = _EndFirst(captured)
+
+
+# -- a fork -------------------------------------------------------------------------------------
+
+
+def _after_fork_in_child() -> None:
+    global _pending
+    _pending = None
+    parent = runtime.forget_after_fork()
+    if parent is None:
+        return
+    try:
+        _forked(parent)
+        _end_with_multiprocessing()
+    except Exception:
+        _guard.swallowed("lifecycle.fork")
+
+
+def _end_with_multiprocessing() -> None:
+    """End with a `multiprocessing` child: it leaves by os._exit, after its finalizers.
+
+    The finalizers registered before the fork, and until the child's own start, are wiped; so ours
+    is registered by an after-fork callback of that module, which runs later than this one.
+    """
+    global _fork_anchor
+    util = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    _fork_anchor = _Anchor()
+    util.register_after_fork(_fork_anchor, _Anchor.register)
+
+
+class _Anchor:
+    """Something for `multiprocessing.util.register_after_fork` to hold on to."""
+
+    @staticmethod
+    def register(_: object) -> None:
+        from multiprocessing import util
+
+        util.Finalize(None, _shutdown, exitpriority=-100)
+
+
+# -- uncaught exceptions ------------------------------------------------------------------------
+
+
+def _install_excepthooks() -> None:
+    earlier = sys.excepthook
+    earlier_in_thread = threading.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _record(kind, error, "MainThread")
+        earlier(kind, error, trace)
+
+    def hook_in_thread(args: Any) -> None:
+        _record(args.exc_type, args.exc_value, getattr(args.thread, "name", None))
+        earlier_in_thread(args)
+
+    sys.excepthook = hook
+    threading.excepthook = hook_in_thread
+
+
+def _record(kind: type[BaseException], error: BaseException | None, thread: str | None) -> None:
+    """One error record for an exception that nobody caught."""
+    if error is None or not issubclass(kind, Exception) or runtime.current() is None:
+        return
+    with _guard.guard("lifecycle.excepthook"):
+        from otelkit import _otel
+
+        _otel.get_logger("otelkit.uncaught").emit(
+            _otel.make_record(
+                severity_number=_otel.SeverityNumber.FATAL,
+                severity_text="FATAL",
+                body="Uncaught exception",
+                attributes={"thread.name": thread},
+                exception=error,
+            )
+        )

@@ -1,0 +1,431 @@
+"""The private and beta parts of OpenTelemetry Python that otelkit uses, all in this one file.
+
+Everything here may change with a minor release of OpenTelemetry. It works with 1.39 to 1.45; the
+rest of otelkit imports stable names only. Attributes are resolved at first use, so that the API's
+parts cost nothing of the SDK.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import _RUNTIME_CONTEXT as RUNTIME_CONTEXT
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry._logs import Logger, LoggerProvider, LogRecord, NoOpLogger, SeverityNumber
+    from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
+    from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.metrics.export import Metric, MetricReader, MetricsData
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import _Span as SdkSpan
+    from prometheus_client import CollectorRegistry
+    from prometheus_client import Metric as Family
+
+    from otelkit.settings import Settings
+
+__all__ = [
+    "RUNTIME_CONTEXT",
+    "SUPPRESS_INSTRUMENTATION_KEY",
+    "LogRecord",
+    "LogRecordExporter",
+    "LogRecordProcessor",
+    "Logger",
+    "LoggerProvider",
+    "NoOpLogger",
+    "ReadWriteLogRecord",
+    "ReadableLogRecord",
+    "SdkLoggerProvider",
+    "SdkSpan",
+    "SeverityNumber",
+    "get_logger",
+    "get_logger_provider",
+    "set_logger_provider",
+]
+
+_HOMES = {
+    # The logs API and SDK are complete but still in `_logs` (beta).
+    "LogRecord": ("opentelemetry._logs", "LogRecord"),
+    "Logger": ("opentelemetry._logs", "Logger"),
+    "LoggerProvider": ("opentelemetry._logs", "LoggerProvider"),
+    "NoOpLogger": ("opentelemetry._logs", "NoOpLogger"),
+    "SeverityNumber": ("opentelemetry._logs", "SeverityNumber"),
+    "ReadableLogRecord": ("opentelemetry.sdk._logs", "ReadableLogRecord"),
+    "ReadWriteLogRecord": ("opentelemetry.sdk._logs", "ReadWriteLogRecord"),
+    "SdkLoggerProvider": ("opentelemetry.sdk._logs", "LoggerProvider"),
+    "LogRecordProcessor": ("opentelemetry.sdk._logs", "LogRecordProcessor"),
+    "LogRecordExporter": ("opentelemetry.sdk._logs.export", "LogRecordExporter"),
+    # The class of the spans that the SDK's tracer makes; the public `Span` cannot be subclassed alone.
+    "SdkSpan": ("opentelemetry.sdk.trace", "_Span"),
+    # The synchronous gauge of the metrics API, still under a private name.
+    "Gauge": ("opentelemetry.metrics", "_Gauge"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home[0]), home[1])
+    globals()[name] = value
+    return value
+
+
+def get_logger(name: str, version: str | None = None) -> Logger:
+    """An OTel logger of the global logger provider."""
+    from opentelemetry._logs import get_logger as api_get_logger
+
+    return api_get_logger(name, version)
+
+
+def get_logger_provider() -> LoggerProvider:
+    """The global logger provider (a proxy while nobody has set one)."""
+    from opentelemetry._logs import get_logger_provider as api_get_logger_provider
+
+    return api_get_logger_provider()
+
+
+def set_logger_provider(provider: LoggerProvider) -> None:
+    """Register the global logger provider; OpenTelemetry takes the first one only."""
+    from opentelemetry._logs import set_logger_provider as api_set_logger_provider
+
+    api_set_logger_provider(provider)
+
+
+def load_sdk() -> None:
+    """Import the SDK's tracing; its import raises when a limit variable is malformed."""
+    from importlib import import_module
+
+    try:
+        import_module("opentelemetry.sdk.trace")
+    except ValueError:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_limit(name)}
+        try:
+            import_module("opentelemetry.sdk.trace")
+        finally:
+            os.environ.update(hidden)
+
+
+def _is_limit(name: str) -> bool:
+    return name.startswith("OTEL_") and name.endswith("_LIMIT")
+
+
+def exporter_class(signal: str, protocol: str) -> type[Any]:
+    """The official OTLP exporter of a signal (``traces``, ``metrics``, ``logs``)."""
+    from importlib import import_module
+
+    module, name = {
+        "traces": ("trace_exporter", "OTLPSpanExporter"),
+        "metrics": ("metric_exporter", "OTLPMetricExporter"),
+        "logs": ("_log_exporter", "OTLPLogExporter"),
+    }[signal]
+    home = "grpc" if protocol == "grpc" else "http"
+    found: type[Any] = getattr(import_module(f"opentelemetry.exporter.otlp.proto.{home}.{module}"), name)
+    return found
+
+
+def make_record(**fields: Any) -> LogRecord:
+    """A log record of the API's fields; one given without a time is stamped with the present one."""
+    from time import time_ns
+
+    from opentelemetry._logs import LogRecord
+
+    exception = fields.pop("exception", None)
+    record = LogRecord(**fields)
+    if record.observed_timestamp is None:
+        record.observed_timestamp = time_ns()
+    if exception is not None:
+        record.exception = exception
+    return record
+
+
+def exporter_preferences(exporter: Any) -> tuple[dict[type, Any] | None, dict[type, Any] | None]:
+    """The temporality and aggregation that a metric exporter asks its reader for."""
+    return (
+        getattr(exporter, "_preferred_temporality", None),
+        getattr(exporter, "_preferred_aggregation", None),
+    )
+
+
+def release_reader(reader: MetricReader) -> None:
+    """Let a metric reader be used by another meter provider; the SDK keeps a list of all in use."""
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    MeterProvider._all_metric_readers.discard(reader)
+
+
+def exemplar_filter(name: str) -> Any:
+    """The exemplar filter of that name, as `OTEL_METRICS_EXEMPLAR_FILTER` has it."""
+    from opentelemetry.sdk import metrics
+
+    filters = {"always_on": metrics.AlwaysOnExemplarFilter, "always_off": metrics.AlwaysOffExemplarFilter}
+    return filters.get(name, metrics.TraceBasedExemplarFilter)()
+
+
+def sampler(name: str, argument: str | None) -> Any:
+    """The sampler without a ratio of that name, as `OTEL_TRACES_SAMPLER` has it.
+
+    Raises:
+        LookupError: No installed package offers it.
+    """
+    from opentelemetry.sdk.trace import sampling
+
+    known = sampling._KNOWN_SAMPLERS
+    if name in known:
+        return known[name]
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="opentelemetry_traces_sampler", name=name):
+        return entry.load()(argument)
+    raise LookupError(f"no installed package offers a sampler named {name!r}")
+
+
+def span_limits(settings: Settings) -> Any:
+    """The SDK's span limits of ``settings``; the SDK itself would raise for a malformed variable."""
+    from opentelemetry.sdk.trace import SpanLimits
+
+    def limit(value: int | None) -> int:
+        return SpanLimits.UNSET if value is None else value
+
+    return SpanLimits(
+        max_attributes=limit(settings.span_attribute_limit),
+        max_events=limit(settings.span_event_limit),
+        max_links=limit(settings.span_link_limit),
+        max_span_attributes=limit(settings.span_attribute_limit),
+        max_event_attributes=limit(settings.event_attribute_limit),
+        max_link_attributes=limit(settings.link_attribute_limit),
+        max_attribute_length=limit(settings.span_attribute_length),
+        max_span_attribute_length=limit(settings.span_attribute_length),
+    )
+
+
+def logger_provider(settings: Settings, resource: Resource) -> SdkLoggerProvider:
+    """The SDK's logger provider; with the limits of ``settings`` where its version takes them."""
+    from opentelemetry.sdk import _logs
+
+    more: dict[str, Any] = {}
+    if "log_record_limits" in signature(_logs.LoggerProvider).parameters:
+        more["log_record_limits"] = _logs.LogRecordLimits(
+            max_attributes=settings.log_attribute_limit, max_attribute_length=settings.log_attribute_length
+        )
+    return _logs.LoggerProvider(resource=resource, shutdown_on_exit=False, **more)
+
+
+def id_generator(name: str) -> Any:
+    """The id generator of that name, as `OTEL_PYTHON_ID_GENERATOR` has it.
+
+    Raises:
+        LookupError: No installed package offers it.
+    """
+    if name == "random":
+        from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+        return RandomIdGenerator()
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="opentelemetry_id_generator", name=name):
+        return entry.load()()
+    raise LookupError(f"no installed package offers an id generator named {name!r}")
+
+
+def register_provider(signal: str, provider: Any) -> Any:
+    """Register the global provider of a signal.
+
+    Returns:
+        None, or the provider that somebody else registered before and that stays.
+    """
+    from opentelemetry import _logs, metrics, trace
+
+    home, variable, register = {
+        "traces": (trace, "_TRACER_PROVIDER", trace.set_tracer_provider),
+        "metrics": (metrics._internal, "_METER_PROVIDER", metrics.set_meter_provider),
+        "logs": (_logs._internal, "_LOGGER_PROVIDER", _logs.set_logger_provider),
+    }[signal]
+    if getattr(home, variable) is None:
+        register(provider)
+    present = getattr(home, variable)
+    return None if present is provider else present
+
+
+# --- prometheus: the official exporter keeps its translation in private names ---------------
+
+
+def prometheus_name(name: str) -> str:
+    """A metric name made valid for Prometheus by the official exporter's own rule."""
+    from opentelemetry.exporter.prometheus._mapping import sanitize_full_name
+
+    return sanitize_full_name(name)
+
+
+def prometheus_label(key: str) -> str:
+    """An attribute key made a valid label name by the official exporter's own rule."""
+    from opentelemetry.exporter.prometheus._mapping import sanitize_attribute
+
+    return sanitize_attribute(key)
+
+
+def prometheus_unit(unit: str) -> str:
+    """The name suffix of a unit (``s`` gives ``seconds``), empty when it has none."""
+    from opentelemetry.exporter.prometheus._mapping import map_unit
+
+    return map_unit(unit)
+
+
+def prometheus_reader(receive: Callable[[MetricsData], None]) -> MetricReader:
+    """The official Prometheus reader, kept out of the host's registry.
+
+    Args:
+        receive: Gets what each `collect` collected, in the thread that asked for it.
+    """
+    reader: MetricReader = _prometheus_reader_class()(receive)
+    return reader
+
+
+@lru_cache(maxsize=1)
+def _prometheus_reader_class() -> Any:
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from prometheus_client import REGISTRY, CollectorRegistry
+
+    accepted = signature(PrometheusMetricReader).parameters
+
+    class BridgeReader(PrometheusMetricReader):
+        """Hands over what it collects; nothing is queued when nobody scrapes."""
+
+        def __init__(self, receive: Callable[[MetricsData], None]) -> None:
+            wanted: dict[str, Any] = {"scope_info_enabled": False, "registry": CollectorRegistry()}
+            super().__init__(**{name: wanted[name] for name in wanted if name in accepted})
+            if "registry" not in accepted:  # older ones put themselves into the host's registry
+                REGISTRY.unregister(self._collector)
+            self._receive = receive
+            self.closed = False
+            keep_gauge_values(self)
+
+        @property
+        def connected(self) -> bool:
+            """Whether a meter provider stands behind the reader, and it was not shut down."""
+            return self._collect is not None and not self.closed
+
+        def _receive_metrics(self, metrics_data: MetricsData, *_: Any, **__: Any) -> None:
+            if metrics_data is not None:
+                self._receive(metrics_data)
+
+        def force_flush(self, timeout_millis: float = 10_000) -> bool:  # noqa: ARG002 - the base's
+            return True  # pulled, never pushed
+
+        def shutdown(self, *_: Any, **__: Any) -> None:
+            self.closed = True
+
+    return BridgeReader
+
+
+@lru_cache(maxsize=1)
+def _prometheus_translator() -> Any:
+    from opentelemetry.exporter.prometheus import _CustomCollector
+
+    accepted = signature(_CustomCollector).parameters
+    wanted: dict[str, Any] = {"disable_target_info": True, "scope_info_enabled": False}
+    return _CustomCollector(**{name: wanted[name] for name in wanted if name in accepted})
+
+
+def prometheus_families(metric: Metric) -> list[Family]:
+    """What the official exporter makes of one metric."""
+    from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    scope = ScopeMetrics(scope=InstrumentationScope(""), metrics=[metric], schema_url="")
+    resource = ResourceMetrics(resource=Resource.get_empty(), scope_metrics=[scope], schema_url="")
+    families: dict[str, Family] = {}
+    _prometheus_translator()._translate_to_prometheus(MetricsData([resource]), families)
+    return list(families.values())
+
+
+def prometheus_target_info(attributes: Mapping[str, str]) -> Family:
+    """The official exporter's ``target_info`` of a resource's attributes."""
+    family: Family = _prometheus_translator()._create_info_metric(
+        "target", "Target metadata", attributes
+    )
+    return family
+
+
+def prometheus_collectors(registry: CollectorRegistry) -> list[Any]:
+    """The collectors of a registry, one by one, so that one that raises costs no other."""
+    collectors = getattr(registry, "_collector_to_names", None)
+    return [registry] if collectors is None else list(collectors)
+
+
+def is_prometheus_bridge(collector: object) -> bool:
+    """Whether a collector is the official exporter, which shows OpenTelemetry's own meters."""
+    from opentelemetry.exporter.prometheus import _CustomCollector
+
+    return isinstance(collector, _CustomCollector)
+
+
+def named_exporter(signal: str, name: str) -> Any:
+    """The exporter that an installed package offers under ``name``.
+
+    Raises:
+        LookupError: No installed package offers it.
+    """
+    from importlib.metadata import entry_points
+
+    group = f"opentelemetry_{signal}_exporter"
+    for entry in entry_points(group=group, name=name):
+        return entry.load()()
+    raise LookupError(f"no installed package offers an exporter of that name (entry points {group})")
+
+
+# --- metrics: gauges keep their value between collections (the SDK before 1.40 or so forgets) ----
+
+
+def keep_gauge_values(reader: MetricReader) -> None:
+    """Make a synchronous gauge show its last value at every collection, as newer SDKs do.
+
+    Args:
+        reader: A reader that no meter provider has yet. Nothing is changed on newer SDKs, nor for
+            a reader that wants another aggregation for gauges.
+    """
+    from opentelemetry.sdk.metrics._internal.aggregation import _LastValueAggregation
+    from opentelemetry.sdk.metrics._internal.instrument import _Gauge as SdkGauge
+    from opentelemetry.sdk.metrics.view import DefaultAggregation
+
+    if "instrument_is_synchronous" in signature(_LastValueAggregation).parameters:
+        return
+    aggregations = reader._instrument_class_aggregation
+    if type(aggregations.get(SdkGauge)) is DefaultAggregation:
+        aggregations[SdkGauge] = _keeping_aggregation()
+
+
+@lru_cache(maxsize=1)
+def _keeping_aggregation() -> Any:
+    from opentelemetry.sdk.metrics._internal.aggregation import _LastValueAggregation
+    from opentelemetry.sdk.metrics.view import LastValueAggregation
+
+    class Keeping(_LastValueAggregation):
+        _value: Any
+
+        def collect(self, *args: Any, **kwargs: Any) -> Any:
+            point = super().collect(*args, **kwargs)
+            if point is not None:
+                with self._lock:
+                    if self._value is None:  # nobody has set it meanwhile
+                        self._value = point.value
+            return point
+
+    class KeepingAggregation(LastValueAggregation):
+        def _create_aggregation(
+            self, _instrument: Any, attributes: Any, reservoir_factory: Any, _start_time: int
+        ) -> Any:
+            builder: Any = reservoir_factory(_LastValueAggregation)
+            make: Any = Keeping  # newer SDKs want one argument more
+            return make(attributes, reservoir_builder=builder)
+
+    return KeepingAggregation()

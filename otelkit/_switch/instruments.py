@@ -1,0 +1,326 @@
+"""Instruments that follow the switch and never raise.
+
+A synchronous instrument binds to the present meter at its first use after a turn, so that a turn
+costs nothing for the instruments that are not used. Its method is then set on the object itself.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from opentelemetry import metrics
+
+from otelkit import _guard, _otel
+from otelkit.processors.limits import metric_attributes
+
+__all__ = [
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "ObservableCounter",
+    "ObservableGauge",
+    "ObservableUpDownCounter",
+    "UpDownCounter",
+]
+
+Record = Callable[..., None]
+_MAX_BALANCES = 2_000
+# What the SDK takes without a line in the application's log.
+_SCALARS = frozenset({str, bool, int, float})
+
+
+def _nothing(amount: Any, attributes: Any = None, context: Any = None) -> None:
+    """What an instrument without a meter does."""
+
+
+def _guarded(record: Record, name: str) -> Record:
+    """``record`` that takes any attributes and any number, and never raises."""
+
+    def safe(amount: Any, attributes: Any = None, context: Any = None) -> None:
+        try:
+            if attributes:
+                for key, value in attributes.items():
+                    if type(value) not in _SCALARS or type(key) is not str:
+                        attributes = metric_attributes(attributes)
+                        break
+            record(amount, attributes, context)
+        except Exception:
+            _record_repaired(record, name, amount, attributes, context)
+
+    return safe
+
+
+def _record_repaired(record: Record, name: str, amount: Any, attributes: Any, context: Any) -> None:
+    """The second try, with attributes that can be hashed and a plain number."""
+    number = _number(amount)
+    if number is None:
+        _guard.say(
+            f"the instrument {name} was given {type(amount).__name__} as a value, which is no finite number; "
+            "the measurement is left out.",
+            key=f"instrument:{name}:value",
+        )
+        return
+    try:
+        record(number, metric_attributes(attributes), context)
+    except Exception:
+        _guard.swallowed("instrument.record")
+
+
+def _number(amount: Any) -> float | int | None:
+    """A plain finite number, or None."""
+    try:
+        if isinstance(amount, numbers.Integral):
+            number: float | int = int(amount)
+            return number if abs(number) < 2**63 else float(number)
+        number = float(amount) if not isinstance(amount, (str, bytes)) else math.nan
+    except Exception:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class _Synchronous:
+    """Binds its one method (`verb`) to the present meter at first use.
+
+    Args:
+        name, unit, description: As given to the API.
+        lock: The switch's; binding and turning exclude each other.
+        buckets: A histogram's bounds.
+    """
+
+    verb = "add"
+    factory = ""
+
+    def __init__(
+        self, name: str, unit: str, description: str, *, lock: Any, buckets: Sequence[float] | None = None
+    ) -> None:
+        self.name = name
+        self.unit = unit
+        self.description = description
+        self._lock = lock
+        self._buckets = buckets
+        self._meter: metrics.Meter | None = None
+
+    def turn(self, meter: metrics.Meter | None) -> None:
+        """Forget the former meter."""
+        self._meter = meter
+        setattr(self, self.verb, _nothing if meter is None else self._first)
+
+    def _first(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        self._bind()(amount, attributes, context)
+
+    def _bind(self) -> Record:
+        with self._lock:
+            record = _nothing if self._meter is None else _guarded(self._real(self._meter), self.name)
+            setattr(self, self.verb, record)
+            return record
+
+    def _real(self, meter: metrics.Meter) -> Record:
+        """The SDK instrument's method; a no-op, said once, where the SDK refuses the instrument."""
+        more = {"explicit_bucket_boundaries_advisory": self._buckets} if self._buckets else {}
+        try:
+            instrument = getattr(meter, self.factory)(self.name, self.unit, self.description, **more)
+        except Exception:
+            _guard.say(
+                f"the instrument {self.name!r} cannot be made: {_guard.current_error()}. "
+                "Its measurements are left out.",
+                key=f"instrument:{self.name}",
+            )
+            return _nothing
+        record: Record = getattr(instrument, self.verb)
+        return record
+
+
+class Counter(_Synchronous, metrics.Counter):
+    """A counter behind the switch."""
+
+    factory = "create_counter"
+
+    def add(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        """Add to the counter (set on the object by `turn`)."""
+
+
+class Histogram(_Synchronous, metrics.Histogram):
+    """A histogram behind the switch."""
+
+    verb = "record"
+    factory = "create_histogram"
+
+    def record(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        """Record a value (set on the object by `turn`)."""
+
+
+class Gauge(_Synchronous, _otel.Gauge):  # type: ignore[misc]  # resolved lazily
+    """A gauge behind the switch."""
+
+    verb = "set"
+    factory = "create_gauge"
+
+    def set(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        """Set the value (set on the object by `turn`)."""
+
+
+class UpDownCounter(_Synchronous, metrics.UpDownCounter):
+    """An up-down counter behind the switch: the -1 of a +1 goes to the meter that got the +1."""
+
+    factory = "create_up_down_counter"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._balances: dict[Any, float] = {}
+        self._owed: dict[Any, list[tuple[Record, float]]] = {}
+        self._record: Record = _nothing
+
+    def add(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        """Add to the counter (set on the object by `turn`)."""
+
+    def turn(self, meter: metrics.Meter | None) -> None:
+        """Keep what is still up on the former meter; its way down leads there."""
+        for key, balance in self._balances.items():
+            if balance > 0 and self._record is not _nothing:
+                self._owed.setdefault(key, []).append((self._record, balance))
+        self._balances = {}
+        self._record = _nothing
+        super().turn(meter)
+        if self._owed:
+            self.add = self._first  # type: ignore[method-assign]
+
+    def _bind(self) -> Record:
+        with self._lock:
+            self._record = super()._bind()
+            self.add = self._balanced  # type: ignore[method-assign]
+            return self._balanced
+
+    def _balanced(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
+        record = self._record
+        try:
+            key = frozenset(attributes.items()) if attributes else None
+            with self._lock:
+                if amount < 0 and self._owed and key in self._owed:
+                    record, amount = self._pay_back(key, amount, attributes, context)
+                if amount and (key in self._balances or len(self._balances) < _MAX_BALANCES):
+                    self._balances[key] = self._balances.get(key, 0) + amount
+        except Exception:  # cannot be hashed or is no number: not followed across a turn
+            record(amount, attributes, context)
+            return
+        if amount:
+            record(amount, attributes, context)
+
+    def _pay_back(self, key: Any, amount: Any, attributes: Any, context: Any) -> tuple[Record, Any]:
+        """Send a decrease to the meters that are still up; returns what is left for the present one."""
+        owed = self._owed[key]
+        while owed and amount < 0:
+            record, balance = owed[0]
+            part = min(balance, -amount)
+            record(-part, attributes, context)
+            amount += part
+            if balance > part:
+                owed[0] = (record, balance - part)
+            else:
+                owed.pop(0)
+        if not owed:
+            del self._owed[key]
+        return self._record, amount
+
+
+class _Observable:
+    """An observed instrument: its callbacks are asked by whichever meter is present."""
+
+    factory = ""
+
+    def __init__(self, name: str, unit: str, description: str, *, lock: Any) -> None:
+        self.name = name
+        self.unit = unit
+        self.description = description
+        self._lock = lock
+        self._sources: tuple[Callable[[Any], Iterable[Any]], ...] = ()
+
+    def add_callbacks(self, callbacks: Sequence[Any]) -> None:
+        """Ask these too; a second registration of the same instrument adds to the first."""
+        self._sources = (*self._sources, *(_asked(callback) for callback in callbacks))
+
+    def turn(self, meter: metrics.Meter | None) -> None:
+        """Register with ``meter``; the former one asks no longer."""
+        self._meter = meter
+        if meter is None:
+            return
+        try:
+            getattr(meter, self.factory)(self.name, [_While(self, meter)], self.unit, self.description)
+        except Exception:
+            _guard.say(
+                f"the instrument {self.name!r} cannot be made: {_guard.current_error()}.",
+                key=f"instrument:{self.name}",
+            )
+
+    def observe(self, options: Any) -> list[Any]:
+        """Ask every callback; one that fails or answers nonsense costs only its own answer."""
+        found = []
+        for source in self._sources:
+            try:
+                for observation in source(options) or ():
+                    number = _number(observation.value)
+                    if number is not None:
+                        attributes = metric_attributes(observation.attributes)
+                        found.append(metrics.Observation(number, attributes))
+            except Exception:
+                _guard.say(
+                    f"a callback of the instrument {self.name} failed: {_guard.current_error()}.",
+                    key=f"callback:{self.name}",
+                    every_s=60.0,
+                )
+        return found
+
+
+class _While:
+    """Answers a meter while it is the present one, and later repeats its last answer.
+
+    So no run sees another run's data, and the last collection of a run still has its series.
+    """
+
+    def __init__(self, observable: _Observable, meter: metrics.Meter) -> None:
+        self._observable = observable
+        self._meter = meter
+        self._last: list[Any] = []
+
+    def __call__(self, options: Any) -> Iterable[Any]:
+        if self._observable._meter is self._meter:
+            self._last = self._observable.observe(options)
+        return self._last
+
+
+def _asked(callback: Any) -> Callable[[Any], Iterable[Any]]:
+    """A callback as a function: the API also takes generators, which are advanced once first."""
+    if not hasattr(callback, "send"):
+        return callback  # type: ignore[no-any-return]
+    started: list[bool] = []
+
+    def ask(options: Any) -> Iterable[Any]:
+        if not started:
+            started.append(True)
+            next(callback)
+        try:
+            return callback.send(options)  # type: ignore[no-any-return]
+        except StopIteration:
+            return ()
+
+    return ask
+
+
+class ObservableCounter(_Observable, metrics.ObservableCounter):
+    """An observed counter behind the switch."""
+
+    factory = "create_observable_counter"
+
+
+class ObservableUpDownCounter(_Observable, metrics.ObservableUpDownCounter):
+    """An observed up-down counter behind the switch."""
+
+    factory = "create_observable_up_down_counter"
+
+
+class ObservableGauge(_Observable, metrics.ObservableGauge):
+    """An observed gauge behind the switch."""
+
+    factory = "create_observable_gauge"

@@ -1,0 +1,134 @@
+"""The meter provider whose target can be turned, and its meters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry import metrics
+
+from otelkit import catalog
+from otelkit._switch import instruments as kinds
+from otelkit._switch.base import SwitchProvider
+
+__all__ = ["SwitchMeter", "SwitchMeterProvider"]
+
+
+class SwitchMeter(metrics.Meter):
+    """A meter of one scope; each instrument is one object for the life of the process."""
+
+    def __init__(self, scope: tuple[Any, ...], lock: Any) -> None:
+        super().__init__(str(scope[0]), scope[1], scope[2])
+        self.scope = scope
+        self._switch_lock = lock
+        self._instruments: dict[tuple[Any, ...], Any] = {}
+        self._meter: metrics.Meter | None = None
+
+    def turn(self, meter: metrics.Meter | None) -> None:
+        """Let every instrument work on ``meter``; None turns them off."""
+        self._meter = meter
+        for instrument in self._instruments.values():
+            instrument.turn(meter)
+
+    def _instrument(self, kind: type[Any], name: Any, unit: Any, description: Any, **more: Any) -> Any:
+        key = (kind, str(name).lower(), unit, description)
+        with self._switch_lock:
+            found = self._instruments.get(key)
+            if found is None:
+                found = kind(name, unit or "", description or "", lock=self._switch_lock, **more)
+                found.turn(self._meter)
+                self._instruments[key] = found
+            return found
+
+    def _observable(
+        self, kind: type[Any], name: Any, callbacks: Sequence[Any] | None, unit: Any, description: Any
+    ) -> Any:
+        observable = self._instrument(kind, name, unit, description)
+        observable.add_callbacks(callbacks or ())
+        return observable
+
+    def create_counter(self, name: str, unit: str = "", description: str = "") -> metrics.Counter:
+        """A counter; see `opentelemetry.metrics.Meter.create_counter`."""
+        return self._instrument(kinds.Counter, name, unit, description)  # type: ignore[no-any-return]
+
+    def create_up_down_counter(
+        self, name: str, unit: str = "", description: str = ""
+    ) -> metrics.UpDownCounter:
+        """An up-down counter; see `opentelemetry.metrics.Meter.create_up_down_counter`."""
+        return self._instrument(kinds.UpDownCounter, name, unit, description)  # type: ignore[no-any-return]
+
+    def create_histogram(
+        self,
+        name: str,
+        unit: str = "",
+        description: str = "",
+        *,
+        explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
+    ) -> metrics.Histogram:
+        """A histogram; without an advice of its own it gets the buckets that suit its unit."""
+        advice = explicit_bucket_boundaries_advisory
+        if advice is None:
+            advice = catalog.default_buckets(str(name), unit or "")
+        return self._instrument(  # type: ignore[no-any-return]
+            kinds.Histogram, name, unit, description, buckets=advice and [float(bound) for bound in advice]
+        )
+
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
+        """A gauge; see `opentelemetry.metrics.Meter.create_gauge`."""
+        return self._instrument(kinds.Gauge, name, unit, description)
+
+    def create_observable_counter(
+        self, name: str, callbacks: Sequence[Any] | None = None, unit: str = "", description: str = ""
+    ) -> metrics.ObservableCounter:
+        """An observed counter; see `opentelemetry.metrics.Meter.create_observable_counter`."""
+        return self._observable(kinds.ObservableCounter, name, callbacks, unit, description)  # type: ignore[no-any-return]
+
+    def create_observable_up_down_counter(
+        self, name: str, callbacks: Sequence[Any] | None = None, unit: str = "", description: str = ""
+    ) -> metrics.ObservableUpDownCounter:
+        """An observed up-down counter."""
+        return self._observable(kinds.ObservableUpDownCounter, name, callbacks, unit, description)  # type: ignore[no-any-return]
+
+    def create_observable_gauge(
+        self, name: str, callbacks: Sequence[Any] | None = None, unit: str = "", description: str = ""
+    ) -> metrics.ObservableGauge:
+        """An observed gauge."""
+        return self._observable(kinds.ObservableGauge, name, callbacks, unit, description)  # type: ignore[no-any-return]
+
+
+class SwitchMeterProvider(SwitchProvider[SwitchMeter], metrics.MeterProvider):
+    """Registered with OpenTelemetry once."""
+
+    source_name = "metrics"
+
+    def get_meter(
+        self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None
+    ) -> metrics.Meter:
+        """A meter of the given scope, now and after every later turn."""
+        return self.proxy(name, version, schema_url, attributes)
+
+    @property
+    def resource(self) -> Any:
+        """The resource of the present runtime."""
+        return None if self.source is None else self.source.resource
+
+    def follow(self, foreign: Any) -> bool:
+        """Measurements of somebody else's provider stay there: its readers cannot be shared."""
+        del foreign
+        return False
+
+    def after_fork_in_child(self) -> None:
+        """A fresh lock for the provider and all its meters."""
+        super().after_fork_in_child()
+        for meter in self._proxies.values():
+            meter._switch_lock = self._lock
+
+    def _make(self, scope: tuple[Any, ...]) -> SwitchMeter:
+        return SwitchMeter(scope, self._lock)
+
+    def _turn_one(self, proxy: SwitchMeter, target: Any) -> None:
+        off = target.metrics is None or target.disabled(proxy.scope[0])
+        proxy.turn(None if off else target.metrics.get_meter(*proxy.scope))
+
+    def _add_to(self, source: Any, processor: Any) -> None:
+        """Meter providers have no processors."""

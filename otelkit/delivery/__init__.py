@@ -1,0 +1,1 @@
+"""From memory to the ways out: bounded queues, one background thread, exact counts."""

@@ -1,0 +1,1 @@
+"""The ways out: OTLP by the official exporters, and the live view on a terminal."""

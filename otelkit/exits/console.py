@@ -1,0 +1,123 @@
+"""Finished traces as trees on a terminal: the live view of a developer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = ["ConsoleExit", "render_tree"]
+
+_MAX_TRACES = 200
+_MAX_SPANS = 1_000
+_MAX_VALUE = 60
+_COLOURS = {"dim": "\x1b[2m", "red": "\x1b[31m", "bold": "\x1b[1m", "cyan": "\x1b[36m", "off": "\x1b[0m"}
+
+
+def render_tree(spans: Iterable[ReadableSpan], *, colour: bool = False, attributes: bool = True) -> str:
+    """Spans as text, one line each, children below their parents in the order of their start.
+
+    Args:
+        spans: Finished spans of one or more traces; a span whose parent is not among them is a root.
+        colour: Whether to use ANSI colours.
+        attributes: Whether attributes, errors and events are shown.
+
+    Returns:
+        The lines; an empty text for no spans.
+    """
+    ordered = sorted(spans, key=lambda span: (span.start_time or 0, span.end_time or 0))
+    known = {span.context.span_id for span in ordered}
+    children: dict[int | None, list[ReadableSpan]] = {}
+    for span in ordered:
+        parent = span.parent.span_id if span.parent is not None and span.parent.span_id in known else None
+        children.setdefault(parent, []).append(span)
+    paint = _COLOURS if colour else dict.fromkeys(_COLOURS, "")
+    lines: list[str] = []
+    # A stack, not recursion: a trace can be deeper than Python's own stack.
+    stack = [(root, "", "") for root in reversed(children.get(None, []))]
+    while stack:
+        span, lead, follow = stack.pop()
+        lines.append(lead + _line(span, paint, attributes=attributes))
+        below = children.get(span.context.span_id, [])
+        for index, child in reversed(list(enumerate(below))):
+            last = index == len(below) - 1
+            stack.append((child, follow + ("└─ " if last else "├─ "), follow + ("   " if last else "│  ")))
+    return "\n".join(lines)
+
+
+def _line(span: ReadableSpan, paint: dict[str, str], *, attributes: bool) -> str:
+    failed = span.status.status_code.name == "ERROR"
+    parts = [f"{paint['red' if failed else 'bold']}{span.name}{paint['off']}"]
+    parts.append(f"{paint['cyan']}{_duration(span)}{paint['off']}")
+    if attributes:
+        parts += [f"{paint['dim']}{key}={paint['off']}{_short(value)}" for key, value in _shown(span)]
+        if failed:
+            parts.append(f"{paint['red']}! {_short(span.status.description or 'error')}{paint['off']}")
+    return "  ".join(parts)
+
+
+def _shown(span: ReadableSpan) -> Iterable[tuple[str, Any]]:
+    return (span.attributes or {}).items()
+
+
+def _duration(span: ReadableSpan) -> str:
+    if span.start_time is None or span.end_time is None:
+        return "open"
+    milliseconds = (span.end_time - span.start_time) / 1e6
+    if milliseconds >= 1_000:
+        return f"{milliseconds / 1_000:.2f}s"
+    return f"{milliseconds:.1f}ms"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+class ConsoleExit:
+    """Shows each trace as a tree when its root in this process has ended.
+
+    At most 200 unfinished traces of 1,000 spans are kept; what is beyond is not shown.
+
+    Args:
+        stream: Where to write; None for the stderr of the moment.
+    """
+
+    name = "console"
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._traces: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
+
+    def send(self, batch: Sequence[ReadableSpan]) -> bool:
+        for span in batch:
+            trace_id = span.context.trace_id
+            spans = self._traces.setdefault(trace_id, [])
+            if len(spans) < _MAX_SPANS:
+                spans.append(span)
+            if span.parent is None or span.parent.is_remote:
+                self._show(self._traces.pop(trace_id))
+            while len(self._traces) > _MAX_TRACES:
+                self._traces.popitem(last=False)
+        return True
+
+    def interrupt(self) -> None:
+        """Writing to a terminal is not interrupted."""
+
+    def close(self) -> None:
+        """Forget unfinished traces."""
+        self._traces.clear()
+
+    def _show(self, spans: list[ReadableSpan]) -> None:
+        stream = self._stream or sys.stderr
+        colour = "NO_COLOR" not in os.environ and hasattr(stream, "isatty") and stream.isatty()
+        try:
+            stream.write(render_tree(spans, colour=colour) + "\n")
+        except (OSError, ValueError):  # a closed terminal
+            return

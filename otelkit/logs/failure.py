@@ -1,0 +1,93 @@
+"""An exception as a log event shows it: class, message and traceback text, never local variables."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from otelkit.processors.limits import safe_str
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TypeAlias
+
+    from otelkit.processors.redact import Redactor
+
+__all__ = ["ExcInfo", "Failure", "exc_info_of", "failure_of"]
+
+ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
+
+_MAX_LENGTH = 65_536  # a recursion through many frames is collapsed by `traceback` itself
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A redacted exception.
+
+    Attributes:
+        kind: Its class, with the module except for built-in ones.
+        message: Its text.
+        traceback: The traceback as Python prints it, causes and groups included.
+        changed: Whether redaction hid something.
+    """
+
+    kind: str
+    message: str
+    traceback: str
+    changed: bool
+
+
+def exc_info_of(value: Any) -> ExcInfo | None:
+    """The exception that an ``exc_info=`` argument means.
+
+    Args:
+        value: An exception, a triple, or anything true for the one being handled now.
+
+    Returns:
+        The triple, or None where there is no exception.
+    """
+    if not value:
+        return None
+    if isinstance(value, BaseException):
+        return type(value), value, value.__traceback__
+    if isinstance(value, tuple):
+        return value if len(value) == 3 and isinstance(value[1], BaseException) else None  # noqa: PLR2004
+    kind, error, trace = sys.exc_info()
+    return (kind, error, trace) if kind is not None and error is not None else None
+
+
+def failure_of(exc_info: ExcInfo, redactor: Redactor) -> Failure:
+    """The exception as data.
+
+    Args:
+        exc_info: What `exc_info_of` gave.
+        redactor: What hides secrets, in the message and in the traceback.
+    """
+    kind, error, trace = exc_info
+    message = safe_str(error)[:_MAX_LENGTH]
+    text = _traceback_text(kind, error, trace)
+    shown_message, shown_text = redactor.text(message), redactor.text(text)
+    return Failure(
+        kind=_class_name(kind),
+        message=shown_message,
+        traceback=shown_text,
+        changed=shown_message is not message or shown_text is not text,
+    )
+
+
+def _class_name(kind: type) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+
+
+def _traceback_text(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
+    try:
+        text = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
+    except Exception:  # an exception class may break any part of its own formatting
+        text = f"{_class_name(kind)}: {safe_str(error)}"
+    if len(text) > _MAX_LENGTH:
+        half = _MAX_LENGTH // 2
+        text = f"{text[:half]}\n  ... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+    return text

@@ -1,0 +1,274 @@
+"""A span as the current one: for a block, a call, or the steps of a generator.
+
+A class instead of the API's generators: a third of a span's cost was there, and leaving a block in
+another context than it was entered in must log nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace.status import Status, StatusCode
+
+from otelkit import _guard
+from otelkit.processors.context import attach, detach
+from otelkit.processors.limits import safe_str
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.trace import Link
+
+__all__ = ["CurrentSpan"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CurrentSpan:
+    """Starts a span when entered (``with`` or ``async with``), ends it when left.
+
+    An exception that leaves the block is recorded, sets the status to error, and goes on
+    unchanged; cancellation and other `BaseException` are not errors of the span. Used as a
+    decorator it makes a span for each call of a plain, async, generator or async generator
+    function; of generators the span is current only while their body runs.
+
+    One object is one block: nested or repeated use makes a span for each.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_context",
+        "_end_on_exit",
+        "_entered",
+        "_kind",
+        "_links",
+        "_name",
+        "_record_exception",
+        "_set_status",
+        "_start_time",
+        "_tracer",
+    )
+
+    def __init__(
+        self,
+        tracer: trace.Tracer,
+        name: str,
+        *,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._context = context
+        self._kind = kind
+        self._attributes = attributes
+        self._links = links
+        self._start_time = start_time
+        self._record_exception = record_exception
+        self._set_status = set_status_on_exception
+        self._end_on_exit = end_on_exit
+        self._entered: list[tuple[trace.Span, Token[Context]]] = []
+
+    def __enter__(self) -> trace.Span:
+        span = self._start()
+        self._entered.append((span, attach(set_span_in_context(span, self._context))))
+        return span
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if not self._entered:
+            return
+        span, token = self._entered.pop()
+        if not detach(token):
+            _mark_left_open(span)
+        self._finish(span, exc_val)
+
+    async def __aenter__(self) -> trace.Span:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.__exit__(exc_type, exc_val, exc_tb)
+
+    def __call__(self, function: F) -> F:
+        """Decorate ``function``: each call is a span of this name."""
+        if inspect.isasyncgenfunction(function):
+            wrapper: Callable[..., Any] = self._of_async_generator(function)
+        elif inspect.iscoroutinefunction(function):
+            wrapper = self._of_coroutine(function)
+        elif inspect.isgeneratorfunction(function):
+            wrapper = self._of_generator(function)
+        else:
+            wrapper = self._of_function(function)
+        return cast("F", functools.wraps(function)(wrapper))
+
+    # -- one wrapper for each kind of function ------------------------------------------------
+
+    def _of_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return function(*args, **kwargs)
+
+        return wrapper
+
+    def _of_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return await function(*args, **kwargs)
+
+        return wrapper
+
+    def _of_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            steps = _Steps(self)
+            body = function(*args, **kwargs)
+            try:
+                item = steps.run(body.send, None)
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        steps.run(body.close)
+                        raise
+                    except BaseException as thrown:
+                        item = steps.run(body.throw, thrown)
+                    else:
+                        item = steps.run(body.send, sent)
+            except StopIteration as stop:
+                return stop.value
+            except BaseException as error:
+                steps.fail(error)
+                raise
+            finally:
+                steps.end()
+
+        return wrapper
+
+    def _of_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            steps = _Steps(self)
+            body = function(*args, **kwargs)
+            try:
+                item = await steps.run_async(body.asend, None)
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await steps.run_async(body.aclose)
+                        raise
+                    except BaseException as thrown:
+                        item = await steps.run_async(body.athrow, thrown)
+                    else:
+                        item = await steps.run_async(body.asend, sent)
+            except StopAsyncIteration:
+                return
+            except BaseException as error:
+                steps.fail(error)
+                raise
+            finally:
+                steps.end()
+
+        return wrapper
+
+    # -- the span -----------------------------------------------------------------------------
+
+    def _again(self) -> CurrentSpan:
+        return CurrentSpan(
+            self._tracer,
+            self._name,
+            context=self._context,
+            kind=self._kind,
+            attributes=self._attributes,
+            links=self._links,
+            start_time=self._start_time,
+            record_exception=self._record_exception,
+            set_status_on_exception=self._set_status,
+            end_on_exit=self._end_on_exit,
+        )
+
+    def _start(self) -> trace.Span:
+        return self._tracer.start_span(
+            self._name,
+            self._context,
+            self._kind,
+            self._attributes,
+            self._links,
+            self._start_time,
+            self._record_exception,
+            self._set_status,
+        )
+
+    def _finish(self, span: trace.Span, error: BaseException | None) -> None:
+        try:
+            if error is not None and isinstance(error, Exception) and span.is_recording():
+                if self._record_exception:
+                    span.record_exception(error)
+                if self._set_status:
+                    description = f"{type(error).__name__}: {safe_str(error)[:8192]}"
+                    span.set_status(Status(StatusCode.ERROR, description))
+            if self._end_on_exit:
+                span.end()
+        except Exception:
+            _guard.swallowed("span.exit")
+
+
+class _Steps:
+    """The span of one generator: current during each step, not between them."""
+
+    def __init__(self, scope: CurrentSpan) -> None:
+        self._scope = scope
+        self._span = scope._start()
+        self._context = set_span_in_context(self._span, scope._context)
+
+    def run(self, step: Callable[..., Any], *args: Any) -> Any:
+        token = attach(self._context)
+        try:
+            return step(*args)
+        finally:
+            self._context = get_current()
+            detach(token)
+
+    async def run_async(self, step: Callable[..., Any], *args: Any) -> Any:
+        token = attach(self._context)
+        try:
+            return await step(*args)
+        finally:
+            self._context = get_current()
+            detach(token)
+
+    def fail(self, error: BaseException) -> None:
+        if isinstance(error, Exception) and self._span.is_recording():
+            self._span.record_exception(error)
+            self._span.set_status(
+                Status(StatusCode.ERROR, f"{type(error).__name__}: {safe_str(error)[:8192]}")
+            )
+
+    def end(self) -> None:
+        self._span.end()
+
+
+def _mark_left_open(span: trace.Span) -> None:
+    """Remember that ``span`` is still the current one of a context it was not closed in."""
+    if hasattr(type(span), "_left_open"):
+        span._left_open = True  # type: ignore[attr-defined]

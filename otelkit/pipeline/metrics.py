@@ -1,0 +1,114 @@
+"""The meter provider: the official SDK's, with one pulled reader for each way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
+
+from otelkit import _guard, _otel
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.resources import Resource
+
+    from otelkit.settings import Settings
+
+__all__ = ["Metrics", "PullReader", "build", "count_points"]
+
+
+class PullReader(MetricReader):
+    """A reader that collects when it is asked and starts no thread.
+
+    Args:
+        exporter: Whose preferred temporality and aggregation are used; None for the defaults
+            (cumulative, explicit buckets).
+    """
+
+    def __init__(self, exporter: MetricExporter | None = None) -> None:
+        temporality, aggregation = _otel.exporter_preferences(exporter)
+        super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
+        self._data: MetricsData | None = None
+
+    def pull(self) -> MetricsData | None:
+        """What was measured up to now; None when nothing was."""
+        self._data = None
+        self.collect()
+        return self._data
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
+        self._data = metrics_data
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The meters of one runtime.
+
+    Attributes:
+        sdk: The SDK's provider behind them.
+        users: The readers that the user gave.
+        resource: Who speaks.
+    """
+
+    sdk: MeterProvider
+    resource: Resource
+    users: tuple[MetricReader, ...]
+
+    def get_meter(
+        self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None
+    ) -> Meter:
+        """A meter of the given scope."""
+        return self.sdk.get_meter(name or "unknown", version, schema_url, attributes)
+
+
+def build(
+    settings: Settings,
+    *,
+    resource: Resource,
+    readers: Sequence[MetricReader],
+    users: Sequence[MetricReader] = (),
+) -> Metrics:
+    """The meters of one runtime.
+
+    Args:
+        settings: The resolved settings.
+        resource: Who speaks.
+        readers: Ours: one for each way out.
+        users: The user's own readers. One that an earlier runtime still holds is taken over.
+    """
+    usable = []
+    for reader in users:
+        if isinstance(reader, MetricReader):
+            _otel.release_reader(reader)
+            usable.append(reader)
+        else:
+            _guard.say(
+                f"metric_readers: {type(reader).__name__} is no MetricReader and is left out. "
+                "Give objects of opentelemetry.sdk.metrics.export.MetricReader."
+            )
+    sdk = MeterProvider(
+        metric_readers=[*readers, *usable],
+        resource=resource,
+        exemplar_filter=_otel.exemplar_filter(settings.exemplar_filter),
+        shutdown_on_exit=False,
+    )
+    return Metrics(sdk=sdk, resource=resource, users=tuple(usable))
+
+
+def count_points(data: MetricsData | None) -> int:
+    """How many data points are in ``data``."""
+    if data is None:
+        return 0
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )

@@ -1,0 +1,128 @@
+"""Who speaks: the resource of all three signals.
+
+Detection reads only what the process already has at hand: no network call, no child process.
+`OTEL_RESOURCE_ATTRIBUTES` and the arguments win over what is detected.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import socket
+import sys
+import uuid
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from otelkit.settings import Settings
+
+__all__ = ["attributes", "build", "instance_id"]
+
+_instance: tuple[int, str] | None = None
+
+
+def build(settings: Settings) -> Resource:
+    """The resource of the service that ``settings`` describe."""
+    from opentelemetry.sdk.resources import Resource
+
+    if os.environ.get("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"):
+        return Resource.create().merge(Resource(attributes(settings)))
+    return Resource(attributes(settings))
+
+
+def attributes(settings: Settings) -> dict[str, Any]:
+    """The resource attributes by the semantic conventions; what is None or empty is left out."""
+    found: dict[str, Any] = {
+        **_sdk(),
+        **_process(os.getpid()),
+        "service.instance.id": instance_id(),
+        "service.version": _version(settings.service_name),
+        **settings.resource_attributes,
+        "service.name": settings.service_name,
+        "deployment.environment.name": settings.environment,
+        # The older key, which the field's dashboards still read.
+        "deployment.environment": settings.environment,
+    }
+    if settings.service_version is not None:
+        found["service.version"] = settings.service_version
+    if settings.record_command_args:
+        found["process.command_args"] = tuple(sys.argv)
+    return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def instance_id() -> str:
+    """A random id of this process; the same for its life, another one after a fork."""
+    global _instance
+    if _instance is None or _instance[0] != os.getpid():
+        _instance = (os.getpid(), str(uuid.uuid4()))
+    return _instance[1]
+
+
+@functools.lru_cache(maxsize=1)
+def _sdk() -> dict[str, str]:
+    return {
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.version": metadata.version("opentelemetry-sdk"),
+        "telemetry.distro.name": "otelkit",
+        "telemetry.distro.version": _distribution_version("otelkit") or "unknown",
+    }
+
+
+@functools.lru_cache(maxsize=2)
+def _process(pid: int) -> dict[str, Any]:
+    return {
+        "host.name": socket.gethostname(),
+        "host.arch": platform.machine(),
+        "os.type": sys.platform,
+        "process.pid": pid,
+        "process.executable.path": sys.executable,
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": platform.python_version(),
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _version(service_name: str) -> str | None:
+    """The version of the installed distribution of that name, else the git commit of the folder."""
+    return _distribution_version(service_name) or _git_commit(Path.cwd())
+
+
+def _distribution_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except Exception:
+        return None
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The checked-out commit, read from the files of the nearest ``.git``."""
+    try:
+        for parent in (folder, *folder.parents):
+            git = parent / ".git"
+            if git.is_dir():
+                return _head(git)
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def _head(git: Path) -> str | None:
+    head = (git / "HEAD").read_text().strip()
+    if not head.startswith("ref: "):
+        return head or None
+    reference = head.removeprefix("ref: ")
+    loose = git / reference
+    if loose.is_file():
+        return loose.read_text().strip() or None
+    packed = git / "packed-refs"
+    if packed.is_file():
+        for line in packed.read_text().splitlines():
+            if line.endswith(f" {reference}"):
+                return line.split(" ", 1)[0]
+    return None

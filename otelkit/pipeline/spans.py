@@ -1,0 +1,303 @@
+"""The span and the tracer: the official SDK's, made safe for the host.
+
+What is different from the SDK's own: attributes of any type are taken (as a bounded snapshot, at
+once); an exception that cannot be printed passes a span unchanged; an ended span never becomes a
+parent; no failure of a processor, a sampler or of ours reaches the application.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import NonRecordingSpan, SpanKind, get_current_span, set_span_in_context
+from opentelemetry.trace.status import Status, StatusCode
+
+from otelkit import _guard, _otel
+from otelkit._clock import Clock
+from otelkit.pipeline.current import CurrentSpan
+from otelkit.processors.context import suppressed
+from otelkit.processors.limits import safe_str, span_attributes, span_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Link, SpanContext
+
+__all__ = ["Span", "Tracer", "open_ancestor"]
+
+_PLAIN = frozenset({bool, int, float})
+_MAX_MESSAGE = 8_192
+
+
+class Span(_otel.SdkSpan):  # type: ignore[misc,name-defined]  # resolved lazily: Any for mypy
+    """The SDK's span; every method is safe to call with anything, at any time."""
+
+    # The SDK's tracer names its span class itself, so a span is made there and then given this
+    # class; these are what such a span has before anything is set on it.
+    _parent_span: trace.Span | None = None
+    _max_length: int = 32_768
+    _clock: Clock | None = None
+    _left_open: bool = False
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Set one attribute; any value is taken as it is at this moment."""
+        try:
+            if type(value) not in _PLAIN or type(key) is not str:
+                value = span_value(value, max_length=self._max_length)
+                key = key if type(key) is str else safe_str(key)
+            super().set_attribute(key, value)
+        except Exception:
+            _guard.swallowed("span.set_attribute")
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set several attributes; see `set_attribute`."""
+        try:
+            super().set_attributes(span_attributes(attributes, max_length=self._max_length))
+        except Exception:
+            _guard.swallowed("span.set_attributes")
+
+    def add_event(
+        self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
+    ) -> None:
+        """Add an event; attributes of any type, ``timestamp`` in nanoseconds since the epoch."""
+        try:
+            if timestamp is None and self._clock is not None:
+                timestamp = self._clock.time_ns()
+            super().add_event(
+                _text(name), span_attributes(attributes, max_length=self._max_length), _stamp(timestamp)
+            )
+        except Exception:
+            _guard.swallowed("span.add_event")
+
+    def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
+        """Link to another span."""
+        try:
+            super().add_link(context, span_attributes(attributes, max_length=self._max_length))
+        except Exception:
+            _guard.swallowed("span.add_link")
+
+    def update_name(self, name: str) -> None:
+        """Give the span another name."""
+        try:
+            super().update_name(_text(name))
+        except Exception:
+            _guard.swallowed("span.update_name")
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Set the status; a description that is no text is made one."""
+        try:
+            super().set_status(status, description if description is None else _text(description))
+        except Exception:
+            _guard.swallowed("span.set_status")
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Add the exception as an event, by the semantic conventions; it is only looked at."""
+        try:
+            fields: dict[str, Any] = {
+                "exception.type": type_name(exception),
+                "exception.message": safe_str(exception)[:_MAX_MESSAGE],
+                "exception.stacktrace": stacktrace(exception),
+                "exception.escaped": str(escaped),
+            }
+            if attributes:
+                fields.update(span_attributes(attributes, max_length=self._max_length))
+            self.add_event("exception", fields, timestamp)
+        except Exception:
+            _guard.swallowed("span.record_exception")
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span; ending it again does nothing."""
+        try:
+            if self._end_time is not None:
+                return
+            if end_time is None and self._clock is not None:
+                end_time = self._clock.time_ns()
+            super().end(_stamp(end_time))
+        except Exception:
+            _guard.swallowed("span.end")
+
+    def __enter__(self) -> Span:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_val is not None and self.is_recording():
+            if self._record_exception:
+                self.record_exception(exc_val, escaped=True)
+            if self._set_status_on_exception:
+                set_error(self, exc_val)
+        self.end()
+
+
+def type_name(exception: BaseException) -> str:
+    """The qualified class name, without a module for built-in exceptions."""
+    kind = type(exception)
+    module = kind.__module__
+    return kind.__qualname__ if module in {"builtins", None} else f"{module}.{kind.__qualname__}"
+
+
+def stacktrace(exception: BaseException) -> str:
+    """The traceback as Python prints it; never the values of local variables."""
+    try:
+        return "".join(traceback.format_exception(type(exception), exception, exception.__traceback__))
+    except Exception:
+        return f"<traceback of {type_name(exception)} cannot be formatted>"
+
+
+def set_error(span: trace.Span, exception: BaseException) -> None:
+    """Set the status of ``span`` to error, described as the SDK does it."""
+    message = safe_str(exception)[:_MAX_MESSAGE]
+    span.set_status(Status(StatusCode.ERROR, f"{type(exception).__name__}: {message}"))
+
+
+class Tracer(trace.Tracer):
+    """Starts spans through the SDK's tracer of one scope.
+
+    Args:
+        sdk: The SDK's tracer.
+        max_length: The length at which the text of one attribute is cut, in characters.
+        on_sampled_out: Called for each span that the sampler does not want.
+        clock: Stamps spans instead of the machine's clock.
+    """
+
+    def __init__(
+        self,
+        sdk: trace.Tracer,
+        *,
+        max_length: int,
+        on_sampled_out: Callable[[], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self._sdk_start_span = sdk.start_span
+        self._max_length = max_length
+        self._on_sampled_out = on_sampled_out
+        self._clock = clock
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> trace.Span:
+        """Start a span; see `opentelemetry.trace.Tracer.start_span`. Never raises."""
+        try:
+            context = get_current() if context is None else context
+            parent = get_current_span(context)
+            if suppressed(context):
+                return NonRecordingSpan(parent.get_span_context())
+            if type(parent) is Span and parent._end_time is not None:
+                parent = open_ancestor(parent)
+                context = set_span_in_context(parent, context)
+            span = self._sdk_start_span(
+                name if type(name) is str else safe_str(name),
+                context,
+                kind if type(kind) is SpanKind else SpanKind.INTERNAL,
+                span_attributes(attributes, max_length=self._max_length) if attributes else None,
+                self._links(links) if links else (),
+                self._start_time(start_time),
+                record_exception,
+                set_status_on_exception,
+            )
+        except Exception:
+            _guard.swallowed("tracer.start_span")
+            return NonRecordingSpan(get_current_span().get_span_context())
+        return self._adopt(span, parent)
+
+    def start_as_current_span(  # type: ignore[override]  # the API's is a generator; ours is a class
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> CurrentSpan:
+        """Start a span that is the current one inside ``with``; also a decorator."""
+        return CurrentSpan(
+            self,
+            name,
+            context=context,
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            start_time=start_time,
+            record_exception=record_exception,
+            set_status_on_exception=set_status_on_exception,
+            end_on_exit=end_on_exit,
+        )
+
+    def _adopt(self, span: trace.Span, parent: trace.Span) -> trace.Span:
+        if type(span) is _otel.SdkSpan:
+            span.__class__ = Span
+            span._parent_span = parent
+            span._max_length = self._max_length
+            if self._clock is not None:
+                span._clock = self._clock
+        elif not span.is_recording():
+            self._on_sampled_out()
+        return span
+
+    def _start_time(self, start_time: int | None) -> int | None:
+        if start_time is None:
+            return None if self._clock is None else self._clock.time_ns()
+        return _stamp(start_time)
+
+    def _links(self, links: Sequence[Link]) -> list[Link]:
+        return [
+            trace.Link(link.context, span_attributes(link.attributes, max_length=self._max_length))
+            for link in links
+            if isinstance(getattr(link, "context", None), trace.SpanContext)
+        ]
+
+
+def open_ancestor(span: trace.Span) -> trace.Span:
+    """The nearest ancestor of an ended span that is still open.
+
+    A span of another process counts as open. Where none is open, a span that ended in the context
+    it was current in keeps its followers in its trace (a task that outlives the request); a span
+    that was closed elsewhere (a generator left by ``break``) does not.
+    """
+    ancestor: trace.Span | None = span
+    left_open = False
+    while isinstance(ancestor, Span):
+        if ancestor._end_time is None:
+            return ancestor
+        left_open = left_open or ancestor._left_open
+        ancestor = ancestor._parent_span
+    if ancestor is not None and ancestor.get_span_context().is_valid:
+        return ancestor
+    return trace.INVALID_SPAN if left_open else NonRecordingSpan(span.get_span_context())
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else safe_str(value)
+
+
+def _stamp(value: object) -> int | None:
+    """A time in nanoseconds, or None (now) for what cannot be one."""
+    if isinstance(value, (int, float)) and 0 <= value < 2**64:
+        return int(value)
+    return None

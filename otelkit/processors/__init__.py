@@ -1,0 +1,1 @@
+"""Pure changes to telemetry in passing: context, limits, redaction, metric data."""

@@ -1,0 +1,59 @@
+"""What the current context says about telemetry.
+
+The answer travels in the OpenTelemetry context, so it follows tasks and copied contexts, and
+instrumentations of other vendors see the same mark (`suppress_instrumentation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Token
+
+from opentelemetry.context import Context, get_current, set_value
+
+from otelkit._otel import RUNTIME_CONTEXT, SUPPRESS_INSTRUMENTATION_KEY
+
+__all__ = ["SUPPRESSED", "attach", "detach", "suppress", "suppressed"]
+
+# The context of our own threads: nothing they call may produce telemetry of its own.
+SUPPRESSED = set_value(SUPPRESS_INSTRUMENTATION_KEY, True, Context())
+
+
+def suppressed(context: Context | None = None) -> bool:
+    """Whether no telemetry is wanted in ``context`` (default: the current one)."""
+    return bool((get_current() if context is None else context).get(SUPPRESS_INSTRUMENTATION_KEY))
+
+
+@contextmanager
+def suppress() -> Iterator[None]:
+    """Produce no telemetry inside the block: no spans, no log records, none by instrumentations.
+
+    Measurements of metrics are still added, as they cost nothing downstream.
+    """
+    token = attach(set_value(SUPPRESS_INSTRUMENTATION_KEY, True))
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+def attach(context: Context) -> Token[Context]:
+    """Make ``context`` the current one; returns what `detach` takes."""
+    return RUNTIME_CONTEXT.attach(context)
+
+
+def detach(token: Token[Context]) -> bool:
+    """Put the former context back.
+
+    Returns:
+        False when the token belongs to another context (a generator closed in another task); the
+        API's own `detach` would log an error there.
+    """
+    try:
+        RUNTIME_CONTEXT.detach(token)
+    except (ValueError, RuntimeError):
+        return False
+    return True
+
+

@@ -1,0 +1,480 @@
+"""Any value becomes plain, bounded data at the moment it is given, and stays exportable.
+
+`snapshot` is the one place where application code (``__str__``, iteration, properties) runs: in
+the caller, guarded, within fixed bounds. What it returns holds no application object, so that our
+threads never call into the application. `repair` mends, at export, the two things that plain data
+can still hold and OTLP cannot: lone surrogates and integers beyond 64 bits.
+
+Bounds: 8 levels, 256 items per level, 2,048 items and four times ``max_length`` characters in all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import deque
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    ValuesView,
+)
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time
+from enum import Enum
+from itertools import islice
+from numbers import Integral, Rational, Real
+from typing import Any
+
+__all__ = [
+    "MAX_LENGTH",
+    "log_value",
+    "metric_attributes",
+    "repair",
+    "repair_text",
+    "safe_str",
+    "snapshot",
+    "span_attributes",
+    "span_value",
+]
+
+MAX_LENGTH = 32_768
+
+_MAX_DEPTH = 8
+_MAX_ITEMS = 256
+_MAX_TOTAL_ITEMS = 2_048
+_MAX_ATTRIBUTES = 4_096  # the SDK's own limit (128) is applied later, and counted, there
+_MAX_KEY_LENGTH = 256
+_MAX_LABEL_LENGTH = 1_024
+_MAX_INT_BITS = 4_096  # str() of an int is quadratic, and refused beyond 4,300 digits
+_MAX_REPAIR_DEPTH = 64
+
+_NUMBERS = frozenset((bool, int, float))
+_PLAIN = frozenset((bool, int, float, type(None)))
+_LABELS = frozenset((bool, int))
+_INVALID = "otelkit.invalid"
+_class_name = type.__dict__["__name__"].__get__  # a metaclass can make `cls.__name__` raise
+
+
+def safe_str(obj: object) -> str:
+    """``str(obj)``, or ``"<unprintable ClassName>"`` where that raises.
+
+    Args:
+        obj: Anything; its ``__str__`` runs here and now.
+
+    Returns:
+        An exact ``str``, of any length. Never raises; ``KeyboardInterrupt`` and its like pass.
+    """
+    try:
+        text = str(obj)
+        return text if type(text) is str else str.__str__(text)
+    except Exception:
+        return f"<unprintable {_class_name(type(obj))}>"
+
+
+def snapshot(value: object, *, max_length: int = MAX_LENGTH) -> Any:
+    """A bounded copy of ``value`` that holds no application object.
+
+    Args:
+        value: Anything. Exact ``bool``, ``int``, ``float``, ``None`` and short ``str`` come back as
+            they are. Generators are not consumed, but shown by their type.
+        max_length: How many characters (or bytes) one text keeps, at least 0.
+
+    Returns:
+        ``str``, ``bool``, ``int``, ``float``, ``None``, ``bytes``, or a tuple or ``dict[str, ...]``
+        of these. What was cut from a container is named in a last item. Never raises;
+        ``KeyboardInterrupt`` and its like pass.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is str:
+        return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
+    return _Walk(max_length).take(value, 0)
+
+
+class _Walk:
+    """One snapshot under way: what is still allowed, and the containers it stands in."""
+
+    __slots__ = ("_items_left", "_max_length", "_path", "_text_left")
+
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+        self._text_left = 4 * max_length
+        self._items_left = _MAX_TOTAL_ITEMS
+        self._path: set[int] = set()
+
+    def take(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is str:
+            return self.text(value)
+        try:
+            for bases, convert in _CONVERSIONS:
+                if issubclass(kind, bases):
+                    return convert(self, value, depth)
+            return self._other(value, kind, depth)
+        except Exception:
+            return f"<unprintable {_class_name(kind)}>"
+
+    def text(self, value: str) -> str:
+        allowed = min(self._max_length, self._text_left)
+        if len(value) > allowed:
+            value = value[:allowed]
+        self._text_left -= len(value)
+        return value
+
+    def octets(self, value: Any, _depth: int) -> bytes:
+        return bytes(memoryview(value)[: self._max_length])
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
+        return self._inside(value, depth, self._mapping_items)
+
+    def sequence(self, value: Iterable[Any], depth: int) -> Any:
+        return self._inside(value, depth, self._sequence_items)
+
+    def _inside(self, value: Any, depth: int, fill: Callable[[Any, int], Any]) -> Any:
+        if id(value) in self._path:
+            return "<circular reference>"
+        if depth >= _MAX_DEPTH:
+            return f"<{_class_name(type(value))}: nested too deeply>"
+        self._path.add(id(value))
+        try:
+            return fill(value, depth + 1)
+        finally:
+            self._path.discard(id(value))
+
+    def _mapping_items(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        # Taking the pairs first, in C, keeps another thread's change of the dict from raising.
+        pairs = list(islice(value.items(), self._allowed()))
+        self._items_left -= len(pairs)
+        taken = {self.key(key): self.take(item, depth) for key, item in pairs}
+        if len(value) > len(pairs):
+            taken["..."] = f"{len(value) - len(pairs)} more"
+        return taken
+
+    def _sequence_items(self, value: Iterable[Any], depth: int) -> tuple[Any, ...]:
+        items = list(islice(value, self._allowed()))
+        self._items_left -= len(items)
+        if issubclass(type(value), AbstractSet):
+            items = _in_order(items)
+        taken = tuple([self.take(item, depth) for item in items])
+        left_out = len(value) - len(items)  # type: ignore[arg-type]
+        return (*taken, f"... {left_out} more") if left_out > 0 else taken
+
+    def _allowed(self) -> int:
+        return max(0, min(_MAX_ITEMS, self._items_left))
+
+    def key(self, key: Any) -> str:
+        if type(key) is not str:
+            plain = key if type(key) in _PLAIN else self.take(key, _MAX_DEPTH)
+            key = _text_of(plain)
+        return key[:_MAX_KEY_LENGTH] or "_"
+
+    def enum(self, value: Enum, depth: int) -> Any:
+        inner = value.value
+        if type(inner) in _NUMBERS or type(inner) is str:
+            return self.take(inner, depth)
+        return f"{_class_name(type(value))}.{value.name}"
+
+    def string(self, value: Any, _depth: int) -> str:
+        return self.text(safe_str(value))
+
+    def moment(self, value: date, _depth: int) -> str:
+        return self.text(safe_str(value.isoformat()))
+
+    def failure(self, value: BaseException, _depth: int) -> str:
+        return self.text(f"{_class_name(type(value))}: {safe_str(value)}".removesuffix(": "))
+
+    def by_type(self, value: object, _depth: int) -> str:
+        return f"<{_class_name(type(value))}>"
+
+    def integer(self, value: Any, _depth: int) -> int:
+        return int.__int__(value if isinstance(value, int) else int(value))
+
+    def real(self, value: Any, _depth: int) -> float:
+        return float.__float__(value if isinstance(value, float) else float(value))
+
+    def _other(self, value: Any, kind: Any, depth: int) -> Any:
+        fields = kind.__dict__.get("__dataclass_fields__")
+        if fields is not None and _has_generated_repr(kind):
+            # By name instead of by repr: bounded, and a field called `password` is redacted.
+            shown = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value) if f.repr}
+            return self.mapping(shown, depth)
+        if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
+            return self.by_type(value, depth)  # the default text differs at each run: an address
+        if getattr(value, "shape", None) == () and hasattr(kind, "item"):
+            return self.take(value.item(), _MAX_DEPTH)  # a numpy-like scalar
+        return self.text(safe_str(value))
+
+
+# The order matters: an IntEnum is an int, a datetime is a date, a str is a Sequence.
+_CONVERSIONS: tuple[tuple[Any, Callable[[_Walk, Any, int], Any]], ...] = (
+    (Enum, _Walk.enum),
+    (str, _Walk.string),
+    (Mapping, _Walk.mapping),
+    ((bytes, bytearray, memoryview), _Walk.octets),
+    (range, _Walk.sequence),
+    ((Sequence, AbstractSet, ValuesView, deque), _Walk.sequence),
+    (Integral, _Walk.integer),
+    (Rational, _Walk.string),
+    (Real, _Walk.real),
+    ((date, datetime, time), _Walk.moment),
+    (BaseException, _Walk.failure),
+    ((Iterator, AsyncIterator, Coroutine), _Walk.by_type),
+)
+
+
+def _has_generated_repr(kind: Any) -> bool:
+    return kind.__str__ is object.__str__ and bool(kind.__dataclass_params__.repr)
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    try:
+        return sorted(items)
+    except Exception:
+        return items
+
+
+def span_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
+    """``value`` as an attribute value that every OTel SDK takes without a word.
+
+    Args:
+        value: Anything; see `snapshot`.
+        max_length: How many characters one text keeps, at least 0.
+
+    Returns:
+        ``str``, ``bool``, ``int``, ``float``, or a tuple of one of these types (its first 256
+        items). Mappings, nested and mixed sequences become compact JSON text, ``None`` becomes
+        ``"None"``, bytes become text. Never raises.
+    """
+    kind = type(value)
+    if kind in _NUMBERS:
+        return value
+    if kind is str:
+        return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
+    if (kind is list or kind is tuple) and len(value) > _MAX_ITEMS:  # type: ignore[arg-type]
+        first = span_value(list(islice(value, _MAX_ITEMS)), max_length=max_length)  # type: ignore[call-overload]
+        if type(first) is tuple:
+            return first  # one type without the "... more" item, which would make it mixed
+    return _flat(snapshot(value, max_length=max_length), max_length)
+
+
+def _flat(plain: Any, max_length: int) -> Any:
+    kind = type(plain)
+    if kind is tuple:
+        kinds = set(map(type, plain))
+        if len(kinds) <= 1 and kinds <= _ONE_KIND:
+            return plain if bytes not in kinds else tuple([_text_of(item) for item in plain])
+    if kind is tuple or kind is dict:
+        return json.dumps(_for_json(plain), ensure_ascii=False, separators=(",", ":"))[:max_length]
+    return plain if kind in _NUMBERS else _text_of(plain)[:max_length]
+
+
+_ONE_KIND = frozenset((str, bool, int, float, bytes))
+
+
+def _for_json(plain: Any) -> Any:
+    kind = type(plain)
+    if kind is tuple:
+        return [_for_json(item) for item in plain]
+    if kind is dict:
+        return {key: _for_json(item) for key, item in plain.items()}
+    if kind is bytes or (kind is float and not math.isfinite(plain)) or (kind is int and _is_wide(plain)):
+        return _text_of(plain)
+    return plain
+
+
+def _text_of(plain: Any) -> str:
+    """The text of one plain scalar."""
+    if type(plain) is bytes:
+        return plain.decode("utf-8", "backslashreplace")
+    if type(plain) is int and plain.bit_length() > _MAX_INT_BITS:
+        return f"<integer of {plain.bit_length()} bits>"
+    if type(plain) is float and not math.isfinite(plain):
+        return "NaN" if math.isnan(plain) else ("Infinity" if plain > 0 else "-Infinity")
+    return str(plain)
+
+
+def _is_wide(number: int) -> bool:
+    return not -(1 << 63) <= number < 1 << 63
+
+
+def log_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
+    """A `snapshot` in which each sequence holds one type, as the logs SDK before 1.40 demands.
+
+    Args:
+        value: Anything; see `snapshot`.
+        max_length: How many characters one text keeps, at least 0.
+
+    Returns:
+        A snapshot; a sequence of mixed types (``None`` apart) is compact JSON text. Never raises.
+    """
+    return _uniform(snapshot(value, max_length=max_length), max_length)
+
+
+def _uniform(plain: Any, max_length: int) -> Any:
+    kind = type(plain)
+    if kind is dict:
+        return {key: _uniform(item, max_length) for key, item in plain.items()}
+    if kind is not tuple:
+        return plain
+    items = tuple([_uniform(item, max_length) for item in plain])
+    if len({type(item) for item in items if item is not None}) <= 1:
+        return items
+    return json.dumps(_for_json(plain), ensure_ascii=False, separators=(",", ":"))[:max_length]
+
+
+def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[str, Any]:
+    """A copy of ``attributes`` in which every key and value suits every OTel SDK.
+
+    Args:
+        attributes: A mapping or ``None``. Keys that are no strings become text, an empty one ``"_"``.
+        max_length: How many characters one text keeps, at least 0.
+
+    Returns:
+        A new dict, each value as `span_value` makes it. A mapping that raises, or no mapping at all,
+        leaves the one entry ``otelkit.invalid`` that names its class. Never raises.
+    """
+    if attributes is None:
+        return {}
+    if type(attributes) is dict:
+        copy = attributes.copy()  # one step, so that another thread's change cannot raise
+        for key, value in copy.items():
+            if type(key) is not str or not key or type(value) not in _NUMBERS:
+                if type(value) is str and len(value) <= max_length and type(key) is str and key:
+                    continue
+                break
+        else:
+            return copy
+    return _attributes(attributes, max_length)
+
+
+def _attributes(attributes: Any, max_length: int) -> dict[str, Any]:
+    try:
+        if not issubclass(type(attributes), Mapping):
+            return {_INVALID: f"<no mapping: {_class_name(type(attributes))}>"}
+        pairs = list(islice(attributes.items(), _MAX_ATTRIBUTES))
+        key_of = _Walk(_MAX_KEY_LENGTH).key
+        return {key_of(key): span_value(value, max_length=max_length) for key, value in pairs}
+    except Exception:
+        return {_INVALID: f"<unprintable {_class_name(type(attributes))}>"}
+
+
+def metric_attributes(attributes: Any) -> dict[str, Any]:
+    """A copy of ``attributes`` that can name a metric series: hashable, and equal to itself.
+
+    Args:
+        attributes: A mapping or ``None``; see `span_attributes`. A text keeps 1,024 characters.
+
+    Returns:
+        A new dict of ``str``, ``bool``, ``int``, ``float`` or a tuple of one of these; a NaN, which
+        would start a new series at each measurement, is the text ``"NaN"``. Never raises.
+    """
+    if type(attributes) is dict:
+        copy = attributes.copy()
+        for key, value in copy.items():
+            if type(key) is not str or not key or type(value) not in _LABELS:
+                if type(value) is str and len(value) <= _MAX_LABEL_LENGTH and type(key) is str and key:
+                    continue
+                break
+        else:
+            return copy
+    shaped = span_attributes(attributes, max_length=_MAX_LABEL_LENGTH)
+    return {key: _equal_to_itself(value) for key, value in shaped.items()}
+
+
+def _equal_to_itself(value: Any) -> Any:
+    if type(value) is tuple:
+        return tuple([_text_of(item) for item in value]) if any(map(_is_nan, value)) else value
+    return _text_of(value) if _is_nan(value) else value
+
+
+def _is_nan(value: object) -> bool:
+    return type(value) is float and math.isnan(value)
+
+
+def repair_text(text: str) -> str:
+    """``text`` as something UTF-8 can hold: a lone surrogate becomes U+FFFD.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        The same object when nothing is wrong; surrogates that form a pair become their character.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def repair(value: Any) -> Any:
+    """``value`` as OTLP can carry it: no lone surrogate, no integer beyond signed 64 bits.
+
+    Args:
+        value: Plain data as `snapshot` makes it; other objects are replaced by their class's name,
+            as no application code may run at export.
+
+    Returns:
+        The same object when nothing is wrong. An integer beyond 64 bits is text, and so are the
+        others of its sequence. Never raises.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else repair_text(value)
+    if kind is int:
+        return _text_of(value) if _is_wide(value) else value
+    if kind in _PLAIN or kind is bytes:
+        return value
+    try:
+        return _repair_nested(value, 0)
+    except Exception:
+        return f"<{_class_name(kind)}>"
+
+
+def _repair_nested(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if depth > _MAX_REPAIR_DEPTH:
+        return f"<{_class_name(kind)}: nested too deeply>"
+    if kind is tuple or kind is list:
+        return _repair_sequence(value, depth)
+    if issubclass(kind, Mapping):
+        mended = {
+            repair_text(key if type(key) is str else safe_str(key)): _repair_nested(item, depth + 1)
+            for key, item in value.items()
+        }
+        return value if kind is dict and _same(value, mended) else mended
+    if issubclass(kind, str):
+        return repair_text(value if kind is str else str.__str__(value))
+    if kind in _PLAIN or kind is bytes:
+        return repair(value)
+    return f"<{_class_name(kind)}>"
+
+
+def _repair_sequence(value: Sequence[Any], depth: int) -> Any:
+    items = [_repair_nested(item, depth + 1) for item in value]
+    if all(map(_is_same, items, value)):
+        return value
+    if any(type(old) is int and type(new) is str for old, new in zip(value, items, strict=True)):
+        items = [_text_of(item) if type(item) in _NUMBERS else item for item in items]
+    return tuple(items)
+
+
+def _same(before: Mapping[Any, Any], after: Mapping[str, Any]) -> bool:
+    return len(before) == len(after) and all(
+        old is new and before[old] is after[new] for old, new in zip(before, after, strict=True)
+    )
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other

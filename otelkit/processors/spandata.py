@@ -1,0 +1,125 @@
+"""A finished span made ready to leave: redacted and repaired, once for every exporter.
+
+Runs on our own thread. The span itself is never changed; a clean one is handed on as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Link
+from opentelemetry.trace.status import Status
+
+from otelkit.processors.limits import repair, repair_text
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+
+    from otelkit.processors.redact import Redactor
+
+__all__ = ["clean_span"]
+
+
+def clean_span(span: ReadableSpan, redactor: Redactor) -> ReadableSpan:
+    """A span fit for every exporter: no secret in it and nothing that cannot be encoded.
+
+    Args:
+        span: A span that has ended.
+        redactor: What hides secrets.
+
+    Returns:
+        ``span`` itself when there was nothing to change.
+    """
+    name = repair_text(redactor.text(span.name))
+    attributes = _clean(span.attributes, redactor)
+    events = [_clean_event(event, redactor) for event in span.events]
+    links = [_clean_link(link, redactor) for link in span.links]
+    status = _clean_status(span.status, redactor)
+    same = (
+        name is span.name
+        and attributes is None
+        and status is span.status
+        and all(new is old for new, old in zip(events, span.events))
+        and all(new is old for new, old in zip(links, span.links))
+    )
+    return span if same else _copy(span, name, attributes, events, links, status)
+
+
+def _clean(attributes: Mapping[str, Any] | None, redactor: Redactor) -> dict[str, Any] | None:
+    """The attributes redacted and repaired, or None when they are fine."""
+    if not attributes:
+        return None
+    plain = dict(attributes)
+    redacted = redactor.fields(plain)
+    repaired = repair(redacted)
+    return None if repaired is plain else repaired
+
+
+def _clean_event(event: Event, redactor: Redactor) -> Event:
+    from opentelemetry.sdk.trace import Event as SdkEvent
+
+    name = repair_text(redactor.text(event.name))
+    attributes = _clean(event.attributes, redactor)
+    if name is event.name and attributes is None:
+        return event
+    kept = event.attributes if attributes is None else attributes
+    return SdkEvent(name=name, attributes=kept, timestamp=event.timestamp)
+
+
+def _clean_link(link: Link, redactor: Redactor) -> Link:
+    attributes = _clean(link.attributes, redactor)
+    return link if attributes is None else Link(link.context, attributes)
+
+
+def _clean_status(status: Status, redactor: Redactor) -> Status:
+    if not status.description:
+        return status
+    description = repair_text(redactor.text(status.description))
+    return status if description is status.description else Status(status.status_code, description)
+
+
+def _copy(
+    span: ReadableSpan,
+    name: str,
+    attributes: dict[str, Any] | None,
+    events: list[Event],
+    links: list[Link],
+    status: Status,
+) -> ReadableSpan:
+    copy = _blank(span)
+    copy._name = name
+    copy._status = status
+    if attributes is not None:
+        copy._attributes = _like(span._attributes, attributes)
+    copy._events = _counted(span._events, events)
+    copy._links = _counted(span._links, links)
+    return copy
+
+
+def _blank(span: ReadableSpan) -> ReadableSpan:
+    """A shallow copy: the dropped counts and the scope are kept whatever the SDK's version holds."""
+    copy = object.__new__(type(span))
+    copy.__dict__.update(span.__dict__)
+    return copy
+
+
+def _like(bounded: Any, attributes: dict[str, Any]) -> Any:
+    """``attributes`` in the SDK's own container, which knows how many were dropped before."""
+    from opentelemetry.attributes import BoundedAttributes
+
+    if not isinstance(bounded, BoundedAttributes):
+        return attributes
+    copy = BoundedAttributes(bounded.maxlen, attributes, immutable=True, max_value_len=bounded.max_value_len)
+    copy.dropped = bounded.dropped
+    return copy
+
+
+def _counted(bounded: Any, items: list[Any]) -> Any:
+    from opentelemetry.sdk.util import BoundedList
+
+    if not isinstance(bounded, BoundedList):
+        return items
+    copy = BoundedList.from_seq(bounded._dq.maxlen, items)
+    copy.dropped = bounded.dropped
+    return copy

@@ -1,0 +1,265 @@
+"""A running set-up of all three signals: started, flushed, counted, shut down.
+
+`otelkit.pipeline` builds the parts; this is their life, and the one replaceable global.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from otelkit import _guard, _switch, prometheus
+from otelkit.exits import otlp
+from otelkit.pipeline.assemble import assemble
+from otelkit.processors.redact import Redactor
+
+if TYPE_CHECKING:
+    from otelkit.delivery.accounting import Counts
+    from otelkit.pipeline.plan import Plan
+    from otelkit.settings import Settings
+
+__all__ = ["Runtime", "current"]
+
+_LINGER_S = 300.0
+_current: Runtime | None = None
+_retired: list[Runtime] = []
+_lock = threading.RLock()
+
+
+def current() -> Runtime | None:
+    """The running `Runtime` of this process, or None."""
+    return _current
+
+
+class Runtime:
+    """What `otelkit.init` returns. A context manager: leaving it shuts down.
+
+    Its methods may be called from any thread, at any time, in any order; they never raise.
+
+    Attributes:
+        settings: What it was made from.
+        plan: What it is made of; prints as a few lines.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings = settings
+        self.plan = plan
+        self.redactor = Redactor.of(settings.redact)
+        self._parts = None
+        self._target = _switch.Target(shutdown=self.shutdown)
+        if not plan.disabled:
+            self._parts = assemble(settings, plan, redactor=self.redactor, in_use=self._in_use)
+            self._target = _switch.Target(
+                traces=self._parts.traces,
+                logs=self._parts.logs,
+                metrics=self._parts.metrics,
+                disabled_scopes=settings.disabled_scopes,
+                flush=lambda timeout_s: self.flush(timeout_s),
+                shutdown=self.shutdown,
+            )
+        self._server: prometheus.Server | None = None
+        self._page: prometheus.Handle | None = None
+        self._closers: list[Callable[[], object]] = []
+        self._ending = threading.Lock()
+        self._delivered_all: bool | None = None
+        self._pid = os.getpid()
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Become the current runtime: start the thread and the server, turn the switch.
+
+        The former runtime goes on in the background until its open spans have ended.
+        """
+        global _current
+        _guard.set_scrubber(self.redactor.text)
+        with _lock:
+            former = _current
+            if self._parts is not None:
+                otlp.quiet()
+                self._parts.courier.start()
+                self._page = prometheus.activate(self._parts.page)
+            if former is not None:
+                former._close_server()
+            self._serve()
+            _switch.install()
+            _switch.turn(self._target)
+            _current = self
+            if former is not None:
+                former._retire()
+
+    def on_close(self, closer: Callable[[], object]) -> None:
+        """Call ``closer`` when this runtime is shut down or replaced; the last one given goes first."""
+        self._closers.append(closer)
+
+    def inherit(self, parent: Runtime) -> None:
+        """Take over what ends with the parent's runtime, in a fork's child."""
+        self._closers, parent._closers = parent._closers, []
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Send everything that was accepted before this call, all signals at once.
+
+        Args:
+            timeout_s: How long this may take at the most.
+
+        Returns:
+            Whether all of it was delivered in time.
+        """
+        with _guard.guard("runtime.flush"):
+            if self._parts is None or self._delivered_all is not None:
+                return self._parts is None or bool(self._delivered_all)
+            return self._parts.courier.flush(timeout_s=timeout_s)
+        return False
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """Send what is left, all signals at once, and end; a second call returns the same answer.
+
+        Args:
+            timeout_s: How long this may take at the most (default: the setting, 2 s). What cannot
+                be sent in time is counted and said in one line.
+
+        Returns:
+            Whether everything was delivered.
+        """
+        self._run_closers()
+        return self.end(timeout_s)
+
+    def end(self, timeout_s: float | None = None) -> bool:
+        """`shutdown` at the end of the process: what otelkit set in other libraries stays set.
+
+        Lines that are logged after it (by later atexit handlers, say) still look the same.
+        """
+        global _current
+        if timeout_s is None:
+            timeout_s = self.settings.shutdown_timeout_s
+        deadline = time.monotonic() + timeout_s
+        with _guard.guard("runtime.shutdown"):
+            if not self._ending.acquire(timeout=max(0.0, timeout_s)):
+                return False
+            try:
+                if self._delivered_all is None:
+                    self._delivered_all = self._close(deadline)
+            finally:
+                self._ending.release()
+            with _lock:
+                if _current is self:
+                    _current = None
+                    _switch.turn(_switch.OFF)
+            _close_retired(deadline)
+        return bool(self._delivered_all)
+
+    def stats(self) -> Mapping[str, Counts]:
+        """What became of every item so far, by signal: ``traces``, ``logs``, ``metrics``."""
+        if self._parts is None:
+            return {}
+        return {signal: queue.counts() for signal, queue in self._parts.queues.items()}
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    # -- the details --------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        server = self.plan.server
+        if server is None or self.plan.disabled:
+            return
+        try:
+            self._server = prometheus.serve(host=server[0], port=server[1])
+        except (OSError, OverflowError) as error:
+            _guard.say(
+                f"prometheus_port={server[1]}: {_guard.describe(error)}. /metrics is not served there; "
+                "choose a free port, or mount otelkit.prometheus.asgi_app() in your application."
+            )
+
+    def _close(self, deadline: float) -> bool:
+        if self._parts is None:
+            return True
+        delivered_all = self._parts.courier.close(timeout_s=max(0.0, deadline - time.monotonic()))
+        self._close_server()
+        self._leave_page()
+        return delivered_all
+
+    def _retire(self) -> None:
+        """Step aside for a new runtime: nothing new comes here but the end of open spans."""
+        self._run_closers()
+        self._leave_page()
+        parts = self._parts
+        if parts is None:
+            return
+        parts.courier.retire(
+            still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S
+        )
+        _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
+        _retired.append(self)
+
+    def _ended(self) -> bool:
+        return self._parts is None or self._parts.courier.ended
+
+    def _run_closers(self) -> None:
+        while self._closers:
+            with _guard.guard("runtime.on_close"):
+                self._closers.pop()()
+
+    def _close_server(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _leave_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            page.restore()
+
+    def _in_use(self, thing: object) -> bool:
+        """Whether another runtime, the present one, uses an exporter, processor or reader."""
+        present = _current
+        if present is None or present is self or present._parts is None:
+            return False
+        chosen = present.settings
+        return any(
+            thing is other
+            for others in (
+                chosen.span_exporters,
+                chosen.log_exporters,
+                chosen.metric_readers,
+                present._parts.traces.processors.users,
+                present._parts.logs.processors.users,
+            )
+            for other in others
+        )
+
+
+def _close_retired(deadline: float) -> None:
+    """End the runtimes that were replaced and still deliver, within what is left of the time."""
+    with _lock:
+        waiting = [runtime for runtime in _retired if not runtime._ended()]
+        _retired.clear()
+    for runtime in waiting:
+        if runtime._parts is not None:
+            runtime._parts.courier.close(timeout_s=max(0.0, deadline - time.monotonic()))
+
+
+def forget_after_fork() -> Runtime | None:
+    """In a fork's child: let go of the parent's runtime without touching what it holds.
+
+    Returns:
+        The parent's runtime.
+    """
+    global _current, _lock
+    _lock = threading.RLock()
+    _switch.after_fork_in_child()
+    parent, _current = _current, None
+    _retired.clear()
+    return parent

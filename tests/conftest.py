@@ -1,0 +1,43 @@
+"""What every test stands on: our own failures are raised, nothing leaks from one test to the next."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+os.environ["OTELKIT_RERAISE"] = "1"
+for _name in [name for name in os.environ if name.startswith(("OTEL_", "OTELKIT_")) and name != "OTELKIT_RERAISE"]:
+    del os.environ[_name]
+
+from otelkit import _guard
+
+_guard._reraise = True
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks():
+    """After each test: no runtime runs, no capture is open, no thread of ours is left."""
+    _guard.forget()
+    yield
+    import sys
+
+    runtime = sys.modules.get("otelkit.runtime")
+    if runtime is not None and runtime.current() is not None:
+        runtime.current().shutdown(1.0)
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("otelkit")]
+    for thread in ours:
+        thread.join(3.0)
+    leaked = [thread.name for thread in ours if thread.is_alive()]
+    assert not leaked, f"threads left behind: {leaked}"
+
+
+@pytest.fixture
+def said(capsys):
+    """The lines otelkit has said on stderr so far."""
+
+    def lines():
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("otelkit: ")]
+
+    return lines

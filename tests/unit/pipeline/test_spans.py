@@ -1,0 +1,383 @@
+import asyncio
+import gc
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import attach, detach, get_current
+from opentelemetry.trace import SpanKind, StatusCode
+
+import otelkit
+from otelkit.testing import FakeClock, capture
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def test_yielded_span_is_the_current_one(telemetry):
+    """The span of a block is what the OTel API calls current, and an OTel span."""
+    with otelkit.span("a") as span:
+        assert trace.get_current_span() is span
+        assert isinstance(span, trace.Span)
+
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_children_stand_below_their_parents(telemetry):
+    """Spans of inner blocks have the outer block's span as parent, also through plain OTel tracers."""
+    with otelkit.span("a") as outer:
+        with trace.get_tracer("lib").start_as_current_span("b"):
+            with otelkit.span("c"):
+                pass
+
+    assert telemetry.span("b").parent_id == telemetry.span("a").span_id
+    assert telemetry.span("c").parent_id == telemetry.span("b").span_id
+    assert otelkit.trace_id(outer) == telemetry.span("c").trace_id
+
+
+def test_exception_passes_unchanged_and_is_recorded_once(telemetry):
+    """The same exception object leaves the block; the span has it as one event and an error status."""
+    error = ValueError("bad cart")
+    with pytest.raises(ValueError) as caught, otelkit.span("a"):
+        raise error
+
+    span = telemetry.span("a")
+    assert error is caught.value
+    assert ("ERROR", "ValueError: bad cart") == (span.status, span.error)
+    assert ["exception"] == [event.name for event in span.events]
+    assert "bad cart" == span.events[0].attributes["exception.message"]
+
+
+@pytest.mark.parametrize("start", ["otelkit", "tracer", "with start_span"])
+def test_unprintable_exception_passes_unchanged(telemetry, start):
+    """An exception whose __str__ raises reaches the application as it is, whichever way the span began."""
+    tracer = trace.get_tracer("lib")
+    scope = {
+        "otelkit": lambda: otelkit.span("a"),
+        "tracer": lambda: tracer.start_as_current_span("a"),
+        "with start_span": lambda: tracer.start_span("a"),
+    }[start]
+    with pytest.raises(Unprintable), scope():
+        raise Unprintable
+
+    assert "ERROR" == telemetry.span("a").status
+
+
+def test_cancellation_is_no_error(telemetry):
+    """asyncio's cancellation leaves the status alone."""
+
+    async def main():
+        async with otelkit.span("a"):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+
+    assert "UNSET" == telemetry.span("a").status
+
+
+def test_attributes_are_taken_as_they_are_now(telemetry):
+    """A list that changes after it was set does not change the span."""
+    items = ["a"]
+    with otelkit.span("a", {"items": items}) as span:
+        span.set_attribute("again", items)
+        items.append("b")
+
+    assert (("a",), ("a",)) == (
+        tuple(telemetry.span("a").attributes["items"]),
+        tuple(telemetry.span("a").attributes["again"]),
+    )
+
+
+def test_attributes_of_any_type_are_accepted(telemetry, caplog):
+    """Whatever is set as an attribute is taken, without a line in the log."""
+
+    class Hostile:
+        def __str__(self):
+            raise RuntimeError
+
+    circular = {}
+    circular["self"] = circular
+    deep = [[]]
+    for _ in range(3_000):
+        deep = [deep]
+    with otelkit.span("a") as span:
+        for name, value in {"hostile": Hostile(), "circular": circular, "deep": deep, "none": None}.items():
+            span.set_attribute(name, value)
+        span.set_attributes({1: object(), "set": {1}})
+        span.add_event("e", {"hostile": Hostile()})
+
+    assert {"hostile", "circular", "deep", "none", "1", "set"} <= set(telemetry.span("a").attributes)
+    assert "Invalid type" not in caplog.text
+
+
+def test_ended_span_takes_nothing_and_says_nothing(telemetry, said):
+    """Ending twice is silent and the first end counts."""
+    span = trace.get_tracer("lib").start_span("a")
+    span.end()
+    span.end()
+
+    assert 1 == len(telemetry.spans)
+    assert [] == said()
+
+
+def test_nonsense_start_arguments_do_not_raise(telemetry):
+    """A name, kind, link or time of the wrong type makes a span all the same."""
+    tracer = trace.get_tracer("lib")
+    tracer.start_span(7, kind="server", links=["x"], start_time="now").end(end_time="later")
+
+    assert ("7", "INTERNAL") == (telemetry.spans[0].name, telemetry.spans[0].kind)
+
+
+def test_suppressed_block_makes_no_spans(telemetry):
+    """Inside `suppress` no span is made, by otelkit or by any tracer."""
+    with otelkit.suppress(), otelkit.span("a"), trace.get_tracer("lib").start_as_current_span("b"):
+        pass
+
+    assert [] == telemetry.spans
+
+
+def test_kind_and_links_are_kept(telemetry):
+    """Kind and links arrive."""
+    with otelkit.span("a") as first:
+        pass
+    with otelkit.span("b", kind=SpanKind.CLIENT, links=[trace.Link(first.get_span_context(), {"n": 1})]):
+        pass
+
+    assert ("CLIENT", (telemetry.span("a").span_id,)) == (telemetry.span("b").kind, telemetry.span("b").links)
+
+
+# -- as a decorator ----------------------------------------------------------------------------
+
+
+def test_decorates_every_kind_of_function(telemetry):
+    """Plain, async, generator and async generator functions get a span for each call."""
+
+    @otelkit.span("plain")
+    def plain():
+        return otelkit.span_id()
+
+    @otelkit.span("coroutine")
+    async def coroutine():
+        return otelkit.span_id()
+
+    @otelkit.span("generator")
+    def generator():
+        yield otelkit.span_id()
+        return "end"
+
+    @otelkit.span("stream")
+    async def stream():
+        yield otelkit.span_id()
+
+    async def main():
+        return await coroutine(), [item async for item in stream()]
+
+    inner, streamed = asyncio.run(main())
+    assert plain() == telemetry.span("plain").span_id
+    assert inner == telemetry.span("coroutine").span_id
+    assert list(generator()) == [telemetry.span("generator").span_id]
+    assert streamed == [telemetry.span("stream").span_id]
+
+
+def test_decorated_function_keeps_its_kind_and_name():
+    """inspect sees the same kind of function, name and docstring."""
+
+    @otelkit.span("a")
+    async def work(x: int) -> int:
+        """Works."""
+        return x
+
+    assert asyncio.iscoroutinefunction(work) or __import__("inspect").iscoroutinefunction(work)
+    assert ("work", "Works.") == (work.__name__, work.__doc__)
+
+
+def test_decorated_generator_is_current_only_while_it_runs(telemetry):
+    """Between the steps of a decorated generator its caller's span is current."""
+
+    @otelkit.span("numbers")
+    def numbers():
+        with otelkit.span("inner"):
+            yield 1
+            assert otelkit.span_id() is not None
+
+    with otelkit.span("caller") as caller:
+        for _ in numbers():
+            assert trace.get_current_span() is caller
+
+    assert telemetry.span("inner").parent_id == telemetry.span("numbers").span_id
+
+
+def test_decorated_generator_passes_values_both_ways(telemetry):
+    """send, throw, close and the return value go through."""
+    seen = []
+
+    @otelkit.span("echo")
+    def echo():
+        try:
+            got = yield "ready"
+            seen.append(got)
+            yield got * 2
+        except KeyError as error:
+            seen.append(error)
+            yield "caught"
+        return "done"
+
+    running = echo()
+    assert "ready" == next(running)
+    assert 14 == running.send(7)
+    assert "caught" == running.throw(KeyError("k"))
+    with pytest.raises(StopIteration) as stop:
+        next(running)
+    assert ("done", 7) == (stop.value.value, seen[0])
+    assert "UNSET" == telemetry.span("echo").status
+
+
+def test_failing_generator_marks_its_span(telemetry):
+    """An exception of the body is the span's error and reaches the caller."""
+
+    @otelkit.span("broken")
+    def broken():
+        yield 1
+        raise ValueError("x")
+
+    with pytest.raises(ValueError):
+        list(broken())
+
+    assert "ERROR" == telemetry.span("broken").status
+
+
+def test_decorator_at_import_follows_every_capture():
+    """A decorated function works for whatever runtime is present when it is called."""
+
+    @otelkit.span("work")
+    def work():
+        pass
+
+    for _ in range(2):
+        with capture() as telemetry:
+            work()
+        assert 1 == len(telemetry.spans)
+
+
+# -- generators that are left ------------------------------------------------------------------
+
+
+async def test_spans_after_a_left_async_generator_have_the_right_parent(telemetry, caplog):
+    """After `break` out of an async generator with an open span, later spans stand where they should."""
+
+    async def numbers():
+        with otelkit.span("inside"):
+            for number in range(10):
+                yield number
+
+    async def handler():
+        with otelkit.span("request"):
+            async for _ in numbers():
+                break
+            gc.collect()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            for index in range(20):
+                with trace.get_tracer("lib").start_as_current_span(f"after {index}"):
+                    pass
+
+    await asyncio.create_task(handler())
+    request = telemetry.span("request").span_id
+
+    assert {request} == {span.parent_id for span in telemetry.spans if span.name.startswith("after")}
+    assert "detach" not in caplog.text
+
+
+async def test_left_async_generator_at_the_top_leaves_no_parent(telemetry, caplog):
+    """Where no span was open around the left generator, later spans are roots of their own."""
+
+    async def numbers():
+        with otelkit.span("inside"):
+            yield 1
+            yield 2
+
+    async def main():
+        async for _ in numbers():
+            break
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with otelkit.span("after"):
+            pass
+
+    await asyncio.create_task(main())
+
+    assert telemetry.span("after").parent_id is None
+    assert "detach" not in caplog.text
+
+
+async def test_task_that_outlives_its_request_stays_in_the_trace(telemetry):
+    """A task started in a request and running on after it keeps the request's trace."""
+    ended = asyncio.Event()
+
+    async def background():
+        await ended.wait()
+        with otelkit.span("later"):
+            pass
+
+    with otelkit.span("request"):
+        task = asyncio.create_task(background())
+    ended.set()
+    await task
+
+    assert telemetry.span("later").trace_id == telemetry.span("request").trace_id
+
+
+def test_open_ancestor_is_chosen_over_an_ended_span(telemetry):
+    """With a stale context, the nearest open ancestor becomes the parent."""
+    with otelkit.span("outer"):
+        with otelkit.span("inner"):
+            stale = get_current()
+        token = attach(stale)
+        with otelkit.span("after"):
+            pass
+        detach(token)
+
+    assert telemetry.span("after").parent_id == telemetry.span("outer").span_id
+
+
+# -- sampling, time ----------------------------------------------------------------------------
+
+
+def test_clock_and_ids_can_be_fixed():
+    """With fixed ids and a fake clock a whole tree is a stable text."""
+    with capture(fixed_ids=True, clock=FakeClock(step_ns=1_000_000)) as telemetry:
+        with otelkit.span("a", {"n": 1}):
+            with otelkit.span("b"):
+                pass
+
+    assert "a  3.0ms  n=1\n└─ b  1.0ms" == telemetry.tree()
+    assert ("0" * 31 + "1", "0" * 15 + "1") == (telemetry.span("a").trace_id, telemetry.span("a").span_id)
+
+
+def test_sampled_out_spans_are_not_delivered_but_propagate():
+    """With a ratio of 0 nothing is kept, and the ids still exist for logs and propagation."""
+    with capture(settings=otelkit.Settings(service_name="x", sample_ratio=0.0)) as telemetry:
+        with otelkit.span("a") as span:
+            assert otelkit.trace_id() is not None
+            assert span.is_recording() is False
+
+    assert [] == telemetry.spans
+
+
+def test_status_set_by_the_application_wins(telemetry):
+    """A status of OK set by the application is not overwritten by an exception."""
+    with pytest.raises(ValueError), otelkit.span("a") as span:
+        span.set_status(StatusCode.OK)
+        raise ValueError
+
+    assert "OK" == telemetry.span("a").status
+
+
+def test_ids_are_strings_of_hex(telemetry):
+    """Ids are given as hex texts of 32 and 16 characters, None outside a span."""
+    assert (None, None) == (otelkit.trace_id(), otelkit.span_id())
+    with otelkit.span("a"):
+        assert (32, 16) == (len(otelkit.trace_id()), len(otelkit.span_id()))
