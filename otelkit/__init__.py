@@ -71,9 +71,11 @@ else:
         "suppress": "processors.context",
         "unbind": "correlation",
     }
-    _ROOMS = frozenset({"catalog", "correlation", "errors", "logs", "prometheus", "runtime", "settings", "testing"})
+    _ROOMS = frozenset(
+        {"catalog", "correlation", "errors", "logs", "prometheus", "runtime", "settings", "testing"}
+    )
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         from importlib import import_module
 
         if name in _ROOMS:
@@ -84,5 +86,5 @@ else:
         globals()[name] = value
         return value
 
-    def __dir__():
+    def __dir__() -> list[str]:
         return sorted({*globals(), *__all__, *_ROOMS})

@@ -122,7 +122,11 @@ def init(
 
     resolved = settings_room.resolve(**given) if settings is None else settings
     with _init_lock:
-        return _run(resolved)
+        try:
+            return _run(resolved)
+        except Exception:
+            _guard.swallowed("init")
+            return _run(dataclasses.replace(resolved, sdk_disabled=True, log_setup="off"))
 
 
 def _run(settings: Settings) -> Runtime:
@@ -146,10 +150,12 @@ def _run(settings: Settings) -> Runtime:
 
 def _start(settings: Settings) -> Runtime:
     from otelkit import _lifecycle, logs, runtime
+    from otelkit.pipeline import propagation
     from otelkit.pipeline.plan import plan
 
     made = runtime.Runtime(settings, plan(settings, terminal=_terminal()))
     made.start()
+    made.on_close(propagation.install(settings.propagators))
     made.on_close(logs.install(settings, made.redactor).uninstall)
     if settings.instrument is not False and not settings.sdk_disabled:
         from otelkit import instrument

@@ -14,7 +14,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-__all__ = ["current_error", "describe", "failures", "forget", "guard", "reraise", "say", "set_scrubber", "swallowed"]
+__all__ = [
+    "current_error",
+    "describe",
+    "failures",
+    "forget",
+    "guard",
+    "reraise",
+    "say",
+    "set_scrubber",
+    "swallowed",
+]
 
 _MAX_PLACES = 1_000  # a place is a literal in our source; the cap only bounds a mistake
 

@@ -16,7 +16,7 @@ from opentelemetry.context import _RUNTIME_CONTEXT as RUNTIME_CONTEXT
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import Logger, LoggerProvider, LogRecord, NoOpLogger, SeverityNumber
     from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import _Span as SdkSpan
     from prometheus_client import CollectorRegistry
     from prometheus_client import Metric as Family
-
-    from otelkit.settings import Settings
 
 __all__ = [
     "RUNTIME_CONTEXT",
@@ -83,7 +81,7 @@ def get_logger(name: str, version: str | None = None) -> Logger:
     """An OTel logger of the global logger provider."""
     from opentelemetry._logs import get_logger as api_get_logger
 
-    return api_get_logger(name, version)
+    return api_get_logger(name, version or "")
 
 
 def get_logger_provider() -> LoggerProvider:
@@ -188,33 +186,36 @@ def sampler(name: str, argument: str | None) -> Any:
     raise LookupError(f"no installed package offers a sampler named {name!r}")
 
 
-def span_limits(settings: Settings) -> Any:
-    """The SDK's span limits of ``settings``; the SDK itself would raise for a malformed variable."""
+def span_limits(
+    *, attributes: int | None, events: int | None, links: int | None, event_attributes: int | None,
+    link_attributes: int | None, length: int | None,
+) -> Any:
+    """The SDK's span limits; None is no limit. Given whole, as the SDK raises for a malformed variable."""
     from opentelemetry.sdk.trace import SpanLimits
 
     def limit(value: int | None) -> int:
         return SpanLimits.UNSET if value is None else value
 
     return SpanLimits(
-        max_attributes=limit(settings.span_attribute_limit),
-        max_events=limit(settings.span_event_limit),
-        max_links=limit(settings.span_link_limit),
-        max_span_attributes=limit(settings.span_attribute_limit),
-        max_event_attributes=limit(settings.event_attribute_limit),
-        max_link_attributes=limit(settings.link_attribute_limit),
-        max_attribute_length=limit(settings.span_attribute_length),
-        max_span_attribute_length=limit(settings.span_attribute_length),
+        max_attributes=limit(attributes),
+        max_events=limit(events),
+        max_links=limit(links),
+        max_span_attributes=limit(attributes),
+        max_event_attributes=limit(event_attributes),
+        max_link_attributes=limit(link_attributes),
+        max_attribute_length=limit(length),
+        max_span_attribute_length=limit(length),
     )
 
 
-def logger_provider(settings: Settings, resource: Resource) -> SdkLoggerProvider:
-    """The SDK's logger provider; with the limits of ``settings`` where its version takes them."""
+def logger_provider(resource: Resource, *, attributes: int | None, length: int | None) -> SdkLoggerProvider:
+    """The SDK's logger provider, with these limits of a record where its version takes them."""
     from opentelemetry.sdk import _logs
 
     more: dict[str, Any] = {}
     if "log_record_limits" in signature(_logs.LoggerProvider).parameters:
         more["log_record_limits"] = _logs.LogRecordLimits(
-            max_attributes=settings.log_attribute_limit, max_attribute_length=settings.log_attribute_length
+            max_attributes=attributes, max_attribute_length=length
         )
     return _logs.LoggerProvider(resource=resource, shutdown_on_exit=False, **more)
 

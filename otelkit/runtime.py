@@ -58,7 +58,7 @@ class Runtime:
                 logs=self._parts.logs,
                 metrics=self._parts.metrics,
                 disabled_scopes=settings.disabled_scopes,
-                flush=lambda timeout_s: self.flush(timeout_s),
+                flush=self.flush,
                 shutdown=self.shutdown,
             )
         self._server: prometheus.Server | None = None
@@ -109,11 +109,13 @@ class Runtime:
         Returns:
             Whether all of it was delivered in time.
         """
-        with _guard.guard("runtime.flush"):
-            if self._parts is None or self._delivered_all is not None:
-                return self._parts is None or bool(self._delivered_all)
+        if self._parts is None or self._delivered_all is not None:
+            return self._parts is None or bool(self._delivered_all)
+        try:
             return self._parts.courier.flush(timeout_s=timeout_s)
-        return False
+        except Exception:
+            _guard.swallowed("runtime.flush")
+            return False
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
         """Send what is left, all signals at once, and end; a second call returns the same answer.
@@ -158,7 +160,7 @@ class Runtime:
             return {}
         return {signal: queue.counts() for signal, queue in self._parts.queues.items()}
 
-    def __enter__(self) -> Runtime:
+    def __enter__(self) -> Runtime:  # noqa: PYI034 - Self is in typing from 3.11 on; nobody subclasses this
         return self
 
     def __exit__(

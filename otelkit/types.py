@@ -25,7 +25,7 @@ class Exit(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Make a `send` that is under way return soon, if it can; called from another thread, never blocks."""
+        """Make a `send` under way return soon, if it can; from another thread, never blocking."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from otelkit._switch.base import SwitchProvider
 __all__ = ["SwitchLogger", "SwitchLoggerProvider"]
 
 
-class SwitchLogger(_otel.Logger):  # type: ignore[misc]  # resolved lazily
+class SwitchLogger(_otel.Logger):
     """A logger of one scope that follows the switch."""
 
     def __init__(self, scope: tuple[Any, ...]) -> None:
@@ -30,7 +30,7 @@ class SwitchLogger(_otel.Logger):  # type: ignore[misc]  # resolved lazily
         return target is not None and bool(target.enabled(**fields))
 
 
-class SwitchLoggerProvider(SwitchProvider[SwitchLogger], _otel.LoggerProvider):  # type: ignore[misc]
+class SwitchLoggerProvider(SwitchProvider[SwitchLogger], _otel.LoggerProvider):
     """Registered with OpenTelemetry once."""
 
     source_name = "logs"

@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from otelkit import _guard
-from otelkit.delivery.queue import Queue
-from otelkit.processors.context import SUPPRESSED, attach
-from otelkit.types import Exit
+from otelkit.processors.context import SUPPRESSED, attach, suppress
+
+if TYPE_CHECKING:
+    from otelkit.delivery.queue import Queue
+    from otelkit.types import Exit
 
 __all__ = ["Courier", "Lane", "Other", "Pull", "lost_line"]
 
@@ -191,7 +193,8 @@ class Courier:
 
     def say_losses(self, *, final: bool = False) -> None:
         """Say what was lost so far, if anything, in one line (at most one a minute)."""
-        line = lost_line({way.name: way.queue.counts() for way in self._ways()}, where=self._where, final=final)
+        counts = {way.name: way.queue.counts() for way in self._ways()}
+        line = lost_line(counts, where=self._where, final=final)
         if line and (reason := self._last_error()):
             line = f"{line} The exporter said: {reason}"
         if line:
@@ -200,7 +203,7 @@ class Courier:
 
     def _interrupt_exits(self) -> None:
         for exit_ in self._exits():
-            with _guard.guard(f"exit.interrupt.{exit_.name}"):
+            with suppress(), _guard.guard(f"exit.interrupt.{exit_.name}"):
                 exit_.interrupt()
 
     def _close_exits(self) -> None:

@@ -16,6 +16,7 @@ __all__ = ["ConsoleExit", "render_tree"]
 _MAX_TRACES = 200
 _MAX_SPANS = 1_000
 _MAX_VALUE = 60
+_SECOND_MS = 1_000
 _COLOURS = {"dim": "\x1b[2m", "red": "\x1b[31m", "bold": "\x1b[1m", "cyan": "\x1b[36m", "off": "\x1b[0m"}
 
 
@@ -69,9 +70,7 @@ def _duration(span: ReadableSpan) -> str:
     if span.start_time is None or span.end_time is None:
         return "open"
     milliseconds = (span.end_time - span.start_time) / 1e6
-    if milliseconds >= 1_000:
-        return f"{milliseconds / 1_000:.2f}s"
-    return f"{milliseconds:.1f}ms"
+    return f"{milliseconds:.1f}ms" if milliseconds < _SECOND_MS else f"{milliseconds / _SECOND_MS:.2f}s"
 
 
 def _short(value: object) -> str:
@@ -96,6 +95,7 @@ class ConsoleExit:
         self._traces: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
 
     def send(self, batch: Sequence[ReadableSpan]) -> bool:
+        """Keep the spans; show each trace whose root is among them."""
         for span in batch:
             trace_id = span.context.trace_id
             spans = self._traces.setdefault(trace_id, [])

@@ -39,18 +39,22 @@ class LocalExit:
 
     @property
     def name(self) -> str:
+        """The name of the exit behind."""
         return self._inner.name
 
     def send(self, batch: Sequence[Any]) -> bool:
+        """Pass ``batch`` on; False at once when nobody listens."""
         if not self._somebody_listens():
             return False
         self._listening = self._inner.send(batch)
         return self._listening
 
     def interrupt(self) -> None:
+        """Interrupt the exit behind."""
         self._inner.interrupt()
 
     def close(self) -> None:
+        """Close the exit behind."""
         self._inner.close()
 
     def _somebody_listens(self) -> bool:

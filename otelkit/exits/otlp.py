@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _otel
@@ -114,8 +115,7 @@ def _grpc_arguments(target: OtlpTarget) -> dict[str, Any]:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    return Path(path).read_bytes()
 
 
 def _nobody(_: object) -> bool:
@@ -140,13 +140,16 @@ class RecordExit:
     in_use: Callable[[object], bool] = _nobody
 
     def send(self, batch: Sequence[Any]) -> bool:
+        """Export ``batch``; whether the exporter reports success."""
         return _succeeded(self.exporter.export(batch))
 
     def interrupt(self) -> None:
+        """End the official exporter's retries; another one's ``shutdown`` might block."""
         if self.official:
             self.exporter.shutdown()
 
     def close(self) -> None:
+        """Shut the exporter down, or only flush it while another runtime uses it."""
         if not self.in_use(self.exporter):
             self.exporter.shutdown()
             return
@@ -163,12 +166,15 @@ class MetricExit:
     exporter: MetricExporter
 
     def send(self, batch: Sequence[Any]) -> bool:
+        """Export each collection in ``batch``; whether all were taken."""
         return all(_succeeded(self.exporter.export(data)) for data in batch)
 
     def interrupt(self) -> None:
+        """End the exporter's retries."""
         self.exporter.shutdown()
 
     def close(self) -> None:
+        """Shut the exporter down."""
         self.exporter.shutdown()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Logger", "Logs", "RecordProcessors", "build"]
 
 
-class RecordProcessors(_otel.LogRecordProcessor):  # type: ignore[misc]  # resolved lazily
+class RecordProcessors(_otel.LogRecordProcessor):
     """All log record processors of a provider, each one guarded; ``deliver`` is the last.
 
     Args:
@@ -60,7 +60,8 @@ class RecordProcessors(_otel.LogRecordProcessor):  # type: ignore[misc]  # resol
                 processor.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return all([_flushed(processor, timeout_millis) for processor in self.users])
+        answers = [_flushed(processor, timeout_millis) for processor in self.users]
+        return all(answers)
 
 
 def _flushed(processor: Any, timeout_millis: int) -> bool:
@@ -70,7 +71,7 @@ def _flushed(processor: Any, timeout_millis: int) -> bool:
         return False
 
 
-class Logger(_otel.Logger):  # type: ignore[misc]  # resolved lazily
+class Logger(_otel.Logger):
     """Emits through the SDK's logger of one scope; never raises.
 
     Args:
@@ -157,6 +158,8 @@ def build(
     inner = RecordProcessors(deliver)
     for processor in processors:
         inner.add_log_record_processor(processor)
-    sdk = _otel.logger_provider(settings, resource)
+    sdk = _otel.logger_provider(
+        resource, attributes=settings.log_attribute_limit, length=settings.log_attribute_length
+    )
     sdk.add_log_record_processor(inner)
     return Logs(sdk, processors=inner, redactor=redactor, clock=clock)

@@ -198,7 +198,14 @@ def build(
         shutdown_on_exit=False,
         active_span_processor=processors,  # type: ignore[arg-type]  # same methods, guarded
         id_generator=id_generator or _ids(settings),
-        span_limits=_otel.span_limits(settings),
+        span_limits=_otel.span_limits(
+            attributes=settings.span_attribute_limit,
+            events=settings.span_event_limit,
+            links=settings.span_link_limit,
+            event_attributes=settings.event_attribute_limit,
+            link_attributes=settings.link_attribute_limit,
+            length=settings.span_attribute_length,
+        ),
     )
     return Traces(
         sdk,

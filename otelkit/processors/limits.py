@@ -2,8 +2,8 @@
 
 `snapshot` is the one place where application code (``__str__``, iteration, properties) runs: in
 the caller, guarded, within fixed bounds. What it returns holds no application object, so that our
-threads never call into the application. `repair` mends, at export, the two things that plain data
-can still hold and OTLP cannot: lone surrogates and integers beyond 64 bits.
+threads never call into the application. What plain data can still hold and OTLP cannot is mended at
+export, by `repair`.
 
 Bounds: 8 levels, 256 items per level, 2,048 items and four times ``max_length`` characters in all.
 """
@@ -31,6 +31,9 @@ from itertools import islice
 from numbers import Integral, Rational, Real
 from typing import Any
 
+from otelkit.processors.plain import NUMBERS, PLAIN, class_name, is_wide, safe_str, scalar_text
+from otelkit.processors.repair import repair, repair_text
+
 __all__ = [
     "MAX_LENGTH",
     "log_value",
@@ -51,30 +54,9 @@ _MAX_TOTAL_ITEMS = 2_048
 _MAX_ATTRIBUTES = 4_096  # the SDK's own limit (128) is applied later, and counted, there
 _MAX_KEY_LENGTH = 256
 _MAX_LABEL_LENGTH = 1_024
-_MAX_INT_BITS = 4_096  # str() of an int is quadratic, and refused beyond 4,300 digits
-_MAX_REPAIR_DEPTH = 64
 
-_NUMBERS = frozenset((bool, int, float))
-_PLAIN = frozenset((bool, int, float, type(None)))
 _LABELS = frozenset((bool, int))
 _INVALID = "otelkit.invalid"
-_class_name = type.__dict__["__name__"].__get__  # a metaclass can make `cls.__name__` raise
-
-
-def safe_str(obj: object) -> str:
-    """``str(obj)``, or ``"<unprintable ClassName>"`` where that raises.
-
-    Args:
-        obj: Anything; its ``__str__`` runs here and now.
-
-    Returns:
-        An exact ``str``, of any length. Never raises; ``KeyboardInterrupt`` and its like pass.
-    """
-    try:
-        text = str(obj)
-        return text if type(text) is str else str.__str__(text)
-    except Exception:
-        return f"<unprintable {_class_name(type(obj))}>"
 
 
 def snapshot(value: object, *, max_length: int = MAX_LENGTH) -> Any:
@@ -91,7 +73,7 @@ def snapshot(value: object, *, max_length: int = MAX_LENGTH) -> Any:
         ``KeyboardInterrupt`` and its like pass.
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if kind is str:
         return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
@@ -111,17 +93,19 @@ class _Walk:
 
     def take(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return value
         if kind is str:
             return self.text(value)
         try:
+            if kind in _CONTAINERS:
+                return _CONTAINERS[kind](self, value, depth)
             for bases, convert in _CONVERSIONS:
                 if issubclass(kind, bases):
                     return convert(self, value, depth)
             return self._other(value, kind, depth)
         except Exception:
-            return f"<unprintable {_class_name(kind)}>"
+            return f"<unprintable {class_name(kind)}>"
 
     def text(self, value: str) -> str:
         allowed = min(self._max_length, self._text_left)
@@ -143,7 +127,7 @@ class _Walk:
         if id(value) in self._path:
             return "<circular reference>"
         if depth >= _MAX_DEPTH:
-            return f"<{_class_name(type(value))}: nested too deeply>"
+            return f"<{class_name(type(value))}: nested too deeply>"
         self._path.add(id(value))
         try:
             return fill(value, depth + 1)
@@ -173,15 +157,15 @@ class _Walk:
 
     def key(self, key: Any) -> str:
         if type(key) is not str:
-            plain = key if type(key) in _PLAIN else self.take(key, _MAX_DEPTH)
-            key = _text_of(plain)
+            plain = key if type(key) in PLAIN else self.take(key, _MAX_DEPTH)
+            key = scalar_text(plain)
         return key[:_MAX_KEY_LENGTH] or "_"
 
     def enum(self, value: Enum, depth: int) -> Any:
         inner = value.value
-        if type(inner) in _NUMBERS or type(inner) is str:
+        if type(inner) in NUMBERS or type(inner) is str:
             return self.take(inner, depth)
-        return f"{_class_name(type(value))}.{value.name}"
+        return f"{class_name(type(value))}.{value.name}"
 
     def string(self, value: Any, _depth: int) -> str:
         return self.text(safe_str(value))
@@ -190,10 +174,10 @@ class _Walk:
         return self.text(safe_str(value.isoformat()))
 
     def failure(self, value: BaseException, _depth: int) -> str:
-        return self.text(f"{_class_name(type(value))}: {safe_str(value)}".removesuffix(": "))
+        return self.text(f"{class_name(type(value))}: {safe_str(value)}".removesuffix(": "))
 
     def by_type(self, value: object, _depth: int) -> str:
-        return f"<{_class_name(type(value))}>"
+        return f"<{class_name(type(value))}>"
 
     def integer(self, value: Any, _depth: int) -> int:
         return int.__int__(value if isinstance(value, int) else int(value))
@@ -231,6 +215,13 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[_Walk, Any, int], Any]], ...] = (
 )
 
 
+_CONTAINERS: dict[type, Callable[[_Walk, Any, int], Any]] = {
+    dict: _Walk.mapping,
+    list: _Walk.sequence,
+    tuple: _Walk.sequence,
+}
+
+
 def _has_generated_repr(kind: Any) -> bool:
     return kind.__str__ is object.__str__ and bool(kind.__dataclass_params__.repr)
 
@@ -255,14 +246,18 @@ def span_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
         ``"None"``, bytes become text. Never raises.
     """
     kind = type(value)
-    if kind in _NUMBERS:
+    if kind in NUMBERS:
         return value
     if kind is str:
         return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
-    if (kind is list or kind is tuple) and len(value) > _MAX_ITEMS:  # type: ignore[arg-type]
-        first = span_value(list(islice(value, _MAX_ITEMS)), max_length=max_length)  # type: ignore[call-overload]
-        if type(first) is tuple:
-            return first  # one type without the "... more" item, which would make it mixed
+    if kind is list or kind is tuple:
+        items = tuple(islice(value, _MAX_ITEMS))  # type: ignore[call-overload]
+        kinds = set(map(type, items))
+        if len(kinds) == 1 and kinds <= NUMBERS:
+            return items
+        if kinds == {str}:
+            longest = max(map(len, items))
+            return items if longest <= max_length else tuple([item[:max_length] for item in items])
     return _flat(snapshot(value, max_length=max_length), max_length)
 
 
@@ -271,10 +266,10 @@ def _flat(plain: Any, max_length: int) -> Any:
     if kind is tuple:
         kinds = set(map(type, plain))
         if len(kinds) <= 1 and kinds <= _ONE_KIND:
-            return plain if bytes not in kinds else tuple([_text_of(item) for item in plain])
+            return plain if bytes not in kinds else tuple([scalar_text(item) for item in plain])
     if kind is tuple or kind is dict:
         return json.dumps(_for_json(plain), ensure_ascii=False, separators=(",", ":"))[:max_length]
-    return plain if kind in _NUMBERS else _text_of(plain)[:max_length]
+    return plain if kind in NUMBERS else scalar_text(plain)[:max_length]
 
 
 _ONE_KIND = frozenset((str, bool, int, float, bytes))
@@ -286,24 +281,9 @@ def _for_json(plain: Any) -> Any:
         return [_for_json(item) for item in plain]
     if kind is dict:
         return {key: _for_json(item) for key, item in plain.items()}
-    if kind is bytes or (kind is float and not math.isfinite(plain)) or (kind is int and _is_wide(plain)):
-        return _text_of(plain)
+    if kind is bytes or (kind is float and not math.isfinite(plain)) or (kind is int and is_wide(plain)):
+        return scalar_text(plain)
     return plain
-
-
-def _text_of(plain: Any) -> str:
-    """The text of one plain scalar."""
-    if type(plain) is bytes:
-        return plain.decode("utf-8", "backslashreplace")
-    if type(plain) is int and plain.bit_length() > _MAX_INT_BITS:
-        return f"<integer of {plain.bit_length()} bits>"
-    if type(plain) is float and not math.isfinite(plain):
-        return "NaN" if math.isnan(plain) else ("Infinity" if plain > 0 else "-Infinity")
-    return str(plain)
-
-
-def _is_wide(number: int) -> bool:
-    return not -(1 << 63) <= number < 1 << 63
 
 
 def log_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
@@ -347,7 +327,7 @@ def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[st
     if type(attributes) is dict:
         copy = attributes.copy()  # one step, so that another thread's change cannot raise
         for key, value in copy.items():
-            if type(key) is not str or not key or type(value) not in _NUMBERS:
+            if type(key) is not str or not key or type(value) not in NUMBERS:
                 if type(value) is str and len(value) <= max_length and type(key) is str and key:
                     continue
                 break
@@ -359,12 +339,12 @@ def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[st
 def _attributes(attributes: Any, max_length: int) -> dict[str, Any]:
     try:
         if not issubclass(type(attributes), Mapping):
-            return {_INVALID: f"<no mapping: {_class_name(type(attributes))}>"}
+            return {_INVALID: f"<no mapping: {class_name(type(attributes))}>"}
         pairs = list(islice(attributes.items(), _MAX_ATTRIBUTES))
         key_of = _Walk(_MAX_KEY_LENGTH).key
         return {key_of(key): span_value(value, max_length=max_length) for key, value in pairs}
     except Exception:
-        return {_INVALID: f"<unprintable {_class_name(type(attributes))}>"}
+        return {_INVALID: f"<unprintable {class_name(type(attributes))}>"}
 
 
 def metric_attributes(attributes: Any) -> dict[str, Any]:
@@ -392,89 +372,9 @@ def metric_attributes(attributes: Any) -> dict[str, Any]:
 
 def _equal_to_itself(value: Any) -> Any:
     if type(value) is tuple:
-        return tuple([_text_of(item) for item in value]) if any(map(_is_nan, value)) else value
-    return _text_of(value) if _is_nan(value) else value
+        return tuple([scalar_text(item) for item in value]) if any(map(_is_nan, value)) else value
+    return scalar_text(value) if _is_nan(value) else value
 
 
 def _is_nan(value: object) -> bool:
     return type(value) is float and math.isnan(value)
-
-
-def repair_text(text: str) -> str:
-    """``text`` as something UTF-8 can hold: a lone surrogate becomes U+FFFD.
-
-    Args:
-        text: Any string.
-
-    Returns:
-        The same object when nothing is wrong; surrogates that form a pair become their character.
-    """
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def repair(value: Any) -> Any:
-    """``value`` as OTLP can carry it: no lone surrogate, no integer beyond signed 64 bits.
-
-    Args:
-        value: Plain data as `snapshot` makes it; other objects are replaced by their class's name,
-            as no application code may run at export.
-
-    Returns:
-        The same object when nothing is wrong. An integer beyond 64 bits is text, and so are the
-        others of its sequence. Never raises.
-    """
-    kind = type(value)
-    if kind is str:
-        return value if value.isascii() else repair_text(value)
-    if kind is int:
-        return _text_of(value) if _is_wide(value) else value
-    if kind in _PLAIN or kind is bytes:
-        return value
-    try:
-        return _repair_nested(value, 0)
-    except Exception:
-        return f"<{_class_name(kind)}>"
-
-
-def _repair_nested(value: Any, depth: int) -> Any:
-    kind = type(value)
-    if depth > _MAX_REPAIR_DEPTH:
-        return f"<{_class_name(kind)}: nested too deeply>"
-    if kind is tuple or kind is list:
-        return _repair_sequence(value, depth)
-    if issubclass(kind, Mapping):
-        mended = {
-            repair_text(key if type(key) is str else safe_str(key)): _repair_nested(item, depth + 1)
-            for key, item in value.items()
-        }
-        return value if kind is dict and _same(value, mended) else mended
-    if issubclass(kind, str):
-        return repair_text(value if kind is str else str.__str__(value))
-    if kind in _PLAIN or kind is bytes:
-        return repair(value)
-    return f"<{_class_name(kind)}>"
-
-
-def _repair_sequence(value: Sequence[Any], depth: int) -> Any:
-    items = [_repair_nested(item, depth + 1) for item in value]
-    if all(map(_is_same, items, value)):
-        return value
-    if any(type(old) is int and type(new) is str for old, new in zip(value, items, strict=True)):
-        items = [_text_of(item) if type(item) in _NUMBERS else item for item in items]
-    return tuple(items)
-
-
-def _same(before: Mapping[Any, Any], after: Mapping[str, Any]) -> bool:
-    return len(before) == len(after) and all(
-        old is new and before[old] is after[new] for old, new in zip(before, after, strict=True)
-    )
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other

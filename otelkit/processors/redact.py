@@ -24,10 +24,13 @@ Callback = Callable[[str, Any], object]
 
 _MAX_KEYS = 4_096  # keys remembered; beyond it all are judged anew
 _MAX_KEY_LENGTH = 128  # longer keys are not remembered
+_MAX_CLEAN = 4_096  # short texts without a secret are remembered: most values of attributes repeat
+_MAX_CLEAN_LENGTH = 96
 _MAX_DEPTH = 32  # a snapshot has 8; what is deeper is hidden whole
 
 _PLAIN = frozenset((bool, int, float, type(None)))
 _LISTS = (tuple, list)
+_OPEN = Verdict.OPEN  # a member of an Enum is slow to reach on Python 3.10
 _SIZED = frozenset((str, bytes, tuple, list, dict))
 
 
@@ -56,6 +59,7 @@ class Redactor:
     callback: Callback | None = None
     _stems: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _verdicts: dict[str, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _clean: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_stems", tuple(max(name, key=len) for name in self.names))
@@ -107,14 +111,20 @@ class Redactor:
 
     def scrub(self, text: str) -> str:
         """`text` without the callback, for otelkit's own diagnostics."""
-        if not self.enabled or (not self.patterns and not may_hide(text)):
+        if not self.enabled or (not self.patterns and not may_hide(text)) or text in self._clean:
             return text
         shown = hide_shapes(text)
         if mentions_key(shown, self._stems):
             shown = hide_pairs(shown, self._judge)
         for pattern in self.patterns:
             shown = pattern.sub(_cover, shown)
-        return text if shown == text else shown
+        if shown != text:
+            return shown
+        if len(self._clean) >= _MAX_CLEAN:
+            self._clean.clear()
+        if len(text) <= _MAX_CLEAN_LENGTH:
+            self._clean.add(text)
+        return text
 
     def value(self, key: str, value: Any) -> Any:
         """The value of one attribute or field without secrets.
@@ -141,7 +151,12 @@ class Redactor:
         """
         if self.enabled and type(mapping) is not Shaped:
             changed = {}
+            quiet = self.callback is None and not self.patterns
             for key, value in mapping.items():
+                if quiet and self._verdicts.get(key) is _OPEN:  # the common case without any call
+                    kind = type(value)
+                    if kind in _PLAIN or (kind is str and (value in self._clean or not may_hide(value))):
+                        continue
                 shown = self._value(key, value, 0)
                 if shown is not value:
                     changed[key] = shown
@@ -161,7 +176,7 @@ class Redactor:
 
     def _value(self, key: Any, value: Any, depth: int) -> Any:
         name = key.decode("latin-1") if type(key) is bytes else key
-        if type(name) is str and name and self._judge(name) is not Verdict.OPEN:
+        if type(name) is str and name and self._judge(name) is not _OPEN:
             shown = _hidden(value)
         elif type(value) in _PLAIN:
             shown = value

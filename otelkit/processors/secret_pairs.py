@@ -16,6 +16,7 @@ from otelkit.processors.secret_shapes import PLACEHOLDER
 __all__ = ["hide_pairs", "mentions_key"]
 
 Match = re.Match[str]
+_OPEN, _WORD, _SECRET = Verdict.OPEN, Verdict.WORD, Verdict.SECRET  # slow to reach on Python 3.10
 Judge = Callable[[str], Verdict]
 
 # A key is read from its first character on only, so that a long word is not read again and again.
@@ -98,12 +99,12 @@ def _is_secret_pair(match: Match, judge: Judge) -> bool:
     key, mark, start = match["key"], match["mark"], match.start()
     if start and match.string[start - 1] == "\\" and key[0] in "nrt":
         key = key[1:]  # an escaped line end stands before the key
-    verdict = judge(key) if key else Verdict.OPEN
-    if verdict is Verdict.SECRET or (verdict is Verdict.WORD and match["quote"]):
+    verdict = judge(key) if key else _OPEN
+    if verdict is _SECRET or (verdict is _WORD and match["quote"]):
         return True
     # In a sentence ("unexpected token: x") the word alone means nothing.
     return (
-        verdict is Verdict.WORD
+        verdict is _WORD
         and ":" not in mark
         and (" " not in mark or match.string[match.end() : match.end() + 1] in ("'", '"'))
     )
@@ -111,7 +112,7 @@ def _is_secret_pair(match: Match, judge: Judge) -> bool:
 
 def _is_secret_header(match: Match, judge: Judge) -> bool:
     key = match["key"]
-    return ("-" in key or key.lower() in _HEADER_WORDS) and judge(key) is Verdict.SECRET
+    return ("-" in key or key.lower() in _HEADER_WORDS) and judge(key) is _SECRET
 
 
 def _value(text: str, match: Match) -> tuple[int, int, str]:

@@ -199,7 +199,9 @@ class Telemetry:
         metrics = self.metrics
         for metric in metrics:
             if name in {metric.name, exposed_name(metric.name, metric.unit, metric.kind)}:
-                points = tuple(point for point in metric.points if labels.items() <= dict(point.attributes).items())
+                points = tuple(
+                    point for point in metric.points if labels.items() <= dict(point.attributes).items()
+                )
                 return Metric(
                     name=metric.name, unit=metric.unit, kind=metric.kind, points=points, scope=metric.scope
                 )

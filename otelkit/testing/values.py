@@ -57,6 +57,7 @@ class Span:
 
     @property
     def duration_s(self) -> float:
+        """From start to end, in seconds."""
         return (self.end_ns - self.start_ns) / 1e9
 
 

@@ -289,3 +289,29 @@ def test_threads_do_not_interleave(install, monkeypatch):
         list(pool.map(lambda n: structlog.get_logger().info("x", n=n), range(40)))
     assert len(writes) == 40
     assert sorted(json.loads(text)["n"] for text in writes) == list(range(40))
+
+
+def test_uvicorns_own_configuration(install, capsys, exported):
+    """uvicorn's dictConfig after the installation: its loggers are exported once, in our format."""
+    uvicorn = pytest.importorskip("uvicorn")
+    names = ("uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
+    found = {
+        n: (logging.getLogger(n).handlers[:], logging.getLogger(n).propagate, logging.getLogger(n).level)
+        for n in names
+    }
+    install()
+    try:
+        uvicorn.Config("app:app")
+        logging.getLogger("uvicorn.error").info("started")
+        logging.getLogger("uvicorn.access").info(
+            '%s - "%s %s HTTP/%s" %d', "127.0.0.1", "GET", "/", "1.1", 200
+        )
+        captured = capsys.readouterr()
+    finally:
+        for name, (handlers, propagate, level) in found.items():
+            logger = logging.getLogger(name)
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
+    assert json.loads(captured.err)["event"] == "started"
+    assert json.loads(captured.out)["event"] == '127.0.0.1 - "GET / HTTP/1.1" 200'
+    assert [record.scope for record in exported()] == ["uvicorn.error", "uvicorn.access"]

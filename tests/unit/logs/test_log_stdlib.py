@@ -272,7 +272,7 @@ def test_caplog_sees_records_as_ever(install, caplog, tracer):
 
 @pytest.mark.parametrize(
     ("level", "text", "number"),
-    [(5, "LEVEL 5", 1), (10, "DEBUG", 5), (20, "INFO", 9), (25, "NOTICE", 12), (30, "WARN", 13),
+    [(4, "LEVEL 4", 1), (10, "DEBUG", 5), (20, "INFO", 9), (25, "NOTICE", 12), (30, "WARN", 13),
      (40, "ERROR", 17), (50, "FATAL", 21), (99, "LEVEL 99", 24)],
 )  # fmt: skip
 def test_severities(install, exported, make_logger, out, level, text, number):

@@ -1,0 +1,50 @@
+import pytest
+
+from otelkit import _otel
+from otelkit.processors.logdata import clean_record, shape
+from otelkit.processors.redact import Redactor, Shaped
+
+REDACTOR = Redactor.of(True)
+
+
+def record(**fields):
+    return _otel.make_record(**fields)
+
+
+def test_record_of_a_library_is_redacted_and_not_changed():
+    """A record given to the logs API is copied, redacted; the library's own object stays."""
+    given = record(body="Bearer hunter2hunter2", attributes={"password": "x", "n": 1})
+    shaped = shape(given, REDACTOR)
+
+    assert ("Bearer [redacted]", {"password": "[redacted]", "n": 1}) == (shaped.body, shaped.attributes)
+    assert "x" == given.attributes["password"]
+
+
+def test_record_of_our_chain_passes():
+    """A record that is marked as shaped is not shaped again."""
+    given = record(body="x", attributes=Shaped(password="already decided"))
+
+    assert shape(given, REDACTOR) is given
+
+
+def test_exception_becomes_fields():
+    """An exception given with a record is told by the semantic conventions."""
+    try:
+        raise ValueError("no")
+    except ValueError as error:
+        shaped = shape(record(body="failed", exception=error), REDACTOR)
+
+    assert ("ValueError", "no") == (
+        shaped.attributes["exception.type"],
+        shaped.attributes["exception.message"],
+    )
+    assert "Traceback" in shaped.attributes["exception.stacktrace"]
+
+
+@pytest.mark.parametrize("body", [None, 1, {"a": [1, object()]}, "\ud83d", 2**90, b"\xff"])
+def test_bodies_of_any_type_are_taken(body):
+    """Whatever the body is, shaping and repairing does not raise."""
+    shaped = shape(record(body=body, attributes={7: body}), REDACTOR)
+    readable = _otel.ReadableLogRecord(log_record=shaped, resource=None)
+
+    assert "7" in clean_record(readable).log_record.attributes
