@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from otelkit import errors as errors
     from otelkit import logs as logs
     from otelkit import prometheus as prometheus
+    from otelkit import runtime as runtime
     from otelkit import settings as settings
     from otelkit import testing as testing
     from otelkit._api import (

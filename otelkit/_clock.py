@@ -46,12 +46,14 @@ class FakeClock:
         self._lock = threading.Lock()
 
     def time_ns(self) -> int:
+        """The fake wall time; moves on by ``step_ns`` each time it is read."""
         with self._lock:
             now = self._now_ns
             self._now_ns += self._step_ns
             return now
 
     def monotonic(self) -> float:
+        """Seconds since the clock was made, in fake time; reading it moves nothing."""
         with self._lock:
             return (self._now_ns - self._start_ns) / 1e9
 

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from otelkit.errors import ConfigurationError
+
 __all__ = [
     "current_error",
     "describe",
     "failures",
     "forget",
     "guard",
+    "refuse",
     "reraise",
     "say",
     "set_scrubber",
@@ -65,6 +68,22 @@ def _due(key: str, every_s: float | None) -> bool:
         if len(_said) < _MAX_PLACES or last is not None:
             _said[key] = now
         return True
+
+
+def refuse(message: str, *, strict: bool, key: str | None = None) -> None:
+    """Say which part of the configuration cannot be used, once.
+
+    Args:
+        message: As for `say`; holds no secret.
+        strict: Raise it instead.
+        key: As for `say`; default: the message.
+
+    Raises:
+        ConfigurationError: With ``strict``.
+    """
+    if strict:
+        raise ConfigurationError(message)
+    say(message, key=key or message)
 
 
 def swallowed(place: str) -> None:

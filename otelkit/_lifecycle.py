@@ -11,9 +11,10 @@ SIGINT becomes KeyboardInterrupt and ends by atexit, so it is left alone.
 - A handler of the application's runs at once, as without us; a flush runs beside it. What the
   application does until it ends is still taken and sent by atexit.
 - uvicorn restores the earlier handlers when its server has shut down and raises the signal again.
-  If they were there before us, our handler is the earlier one. If the server is already running
-  (init at import by its command line, in a lifespan), its handler stays, and the shutdown runs at
-  the moment at which it is about to raise the signal again.
+  If they were there before us, our handler is the earlier one; raised there it may wait, and does,
+  so that nothing that stands after the server runs. If the server is already running (init at
+  import in a worker, in a lifespan), its handler stays, and the shutdown runs at the moment at
+  which it is about to raise the signal again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = ["install"]
 _installed = False
 _forked: Callable[[runtime.Runtime], object] = lambda _: None
 _pending: int | None = None
-_earlier: dict[int, Any] = {}
+_exiting = False
 _fork_anchor: Any = None
 
 
@@ -66,47 +67,56 @@ def _shutdown() -> None:
 
 
 def _at_exit() -> None:
+    global _exiting
+    _exiting = True
     _shutdown()
+    _exiting = False
     if _pending is not None:
-        # A server has returned from its own handling of the signal; without us the default
-        # action would have ended the process there.
-        signal.signal(_pending, signal.SIG_DFL)
-        os.kill(os.getpid(), _pending)
+        # The main thread came to its end after the signal, or the signal to us meanwhile; without
+        # us the default action would have ended the process there.
+        _default(_pending)
 
 
 def _take_signal(number: int) -> None:
     """Chain our handler over the present one, where that makes sense."""
-    if threading.current_thread() is not threading.main_thread():
-        return
     earlier = signal.getsignal(number)
-    if earlier is _handle or earlier is signal.SIG_IGN or earlier is None:
+    if isinstance(earlier, _Handler) or earlier is signal.SIG_IGN or earlier is None:
         return
     server = getattr(earlier, "__self__", None)
     if _is_uvicorn(server):
         _follow_uvicorn(server)
-        return
-    _earlier[number] = earlier
-    with _guard.guard("lifecycle.signal"):
-        signal.signal(number, _handle)
+    elif threading.current_thread() is threading.main_thread():
+        with _guard.guard("lifecycle.signal"):
+            signal.signal(number, _Handler(earlier))
 
 
-def _handle(number: int, frame: FrameType | None) -> None:
-    """Our signal handler; never waits."""
-    global _pending
-    earlier = _earlier.get(number, signal.SIG_DFL)
-    if callable(earlier):
-        _beside(_flush)
-        earlier(number, frame)
-        return
-    if _pending is not None:  # shut down, or asked a second time: now the default action
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        return
-    _pending = number
-    if not _beside(_shutdown_and_signal):
-        _pending = None
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+class _Handler:
+    """Our signal handler over ``earlier``; never waits where the frame may hold a lock.
+
+    Each keeps its own ``earlier``: a handler that the application has put over the first one, and
+    that calls it, may have a second one over itself.
+    """
+
+    def __init__(self, earlier: Callable[[int, FrameType | None], object] | int) -> None:
+        self._earlier = earlier
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        global _pending
+        if callable(self._earlier):
+            _beside(_flush)
+            self._earlier(number, frame)
+            return
+        again, _pending = _pending is not None, number
+        if not again and _raised_by_uvicorn(frame):
+            _shutdown()
+        elif not again and (_exiting or _beside(_shutdown_and_signal)):
+            return
+        _default(number)  # shut down, or asked a second time
+
+
+def _default(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _flush() -> None:
@@ -130,15 +140,26 @@ def _beside(work: Callable[[], None]) -> bool:
     return True
 
 
+def _raised_by_uvicorn(frame: FrameType | None) -> bool:
+    if frame is None or frame.f_globals.get("__name__") != "uvicorn.server":
+        return False
+    return frame.f_code.co_name == "capture_signals"
+
+
 def _is_uvicorn(server: object) -> bool:
-    return any(f"{kind.__module__}.{kind.__qualname__}" == "uvicorn.server.Server" for kind in type(server).__mro__)
+    kinds = {(kind.__module__, kind.__qualname__) for kind in type(server).__mro__}
+    return ("uvicorn.server", "Server") in kinds
 
 
 class _EndFirst(list[int]):
-    """The signals a uvicorn server has captured; reading them back, to raise them, ends us first."""
+    """The signals a uvicorn server has captured; reading them back, to raise them, ends us first.
+
+    A signal that does not end the process (KeyboardInterrupt, a handler of the application's) does
+    not end us: atexit will.
+    """
 
     def __reversed__(self) -> Iterator[int]:
-        if self:
+        if any(signal.getsignal(number) is signal.SIG_DFL for number in self):
             _shutdown()
         return super().__reversed__()
 
@@ -153,8 +174,8 @@ def _follow_uvicorn(server: Any) -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _pending
-    _pending = None
+    global _pending, _exiting
+    _pending, _exiting = None, False
     parent = runtime.forget_after_fork()
     if parent is None:
         return

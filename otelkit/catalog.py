@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
-    from opentelemetry.metrics import _Gauge as Gauge
+
+    from otelkit._otel import Gauge
 
 __all__ = [
     "BUCKETS_BY_UNIT",
@@ -170,23 +171,23 @@ def _prefixed(row: Instrument, prefix: str) -> Instrument:
 
 
 @overload
-def instrument(key: Literal["requests", "errors"], *, prefix: str = ...) -> Counter: ...
+def instrument(key: Literal["requests", "errors"], *, prefix: str | None = ...) -> Counter: ...
 @overload
 def instrument(
-    key: Literal["request_duration", "llm_tokens_used", "response_size"], *, prefix: str = ...
+    key: Literal["request_duration", "llm_tokens_used", "response_size"], *, prefix: str | None = ...
 ) -> Histogram: ...
 @overload
-def instrument(key: Literal["active_connections"], *, prefix: str = ...) -> UpDownCounter: ...
+def instrument(key: Literal["active_connections"], *, prefix: str | None = ...) -> UpDownCounter: ...
 @overload
-def instrument(key: Literal["queue_size", "cache_entries"], *, prefix: str = ...) -> Gauge: ...
+def instrument(key: Literal["queue_size", "cache_entries"], *, prefix: str | None = ...) -> Gauge: ...
 @overload
-def instrument(key: str, *, prefix: str = ...) -> Any: ...
-def instrument(key: str, *, prefix: str = DEFAULT_PREFIX) -> Any:
+def instrument(key: str, *, prefix: str | None = ...) -> Any: ...
+def instrument(key: str, *, prefix: str | None = None) -> Any:
     """A standard instrument, made at first use and the same one ever after.
 
     Args:
         key: The ``key`` of its row in `INSTRUMENTS`.
-        prefix: See `instruments`.
+        prefix: See `instruments`; default: the setting ``metric_prefix`` of the running set-up.
 
     Returns:
         The OpenTelemetry instrument of the global meter provider, scope ``otelkit``.
@@ -194,6 +195,8 @@ def instrument(key: str, *, prefix: str = DEFAULT_PREFIX) -> Any:
     Raises:
         KeyError: No row has this key.
     """
+    if prefix is None:
+        prefix = _running_prefix()
     made = _made.get((key, prefix))
     if made is None:
         from opentelemetry.metrics import get_meter
@@ -202,6 +205,14 @@ def instrument(key: str, *, prefix: str = DEFAULT_PREFIX) -> Any:
         # Of two threads that come here at once, both get the first one's instrument.
         made = _made.setdefault((key, prefix), create(row, get_meter("otelkit")))
     return made
+
+
+def _running_prefix() -> str:
+    """The prefix of the running set-up; the default one while nothing runs."""
+    from otelkit.settings import running
+
+    settings = running()
+    return DEFAULT_PREFIX if settings is None else settings.metric_prefix
 
 
 def create(row: Instrument, meter: Meter) -> Any:

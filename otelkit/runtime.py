@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from otelkit import _guard, _switch, prometheus
-from otelkit.exits import otlp
+from otelkit.errors import ConfigurationError
 from otelkit.pipeline.assemble import assemble
 from otelkit.processors.redact import Redactor
 
@@ -48,7 +48,8 @@ class Runtime:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings = settings
         self.plan = plan
-        self.redactor = Redactor.of(settings.redact)
+        self.redactor: Redactor = Redactor.of(settings.redact)
+        _guard.set_scrubber(self.redactor.scrub)
         self._parts = None
         self._target = _switch.Target(shutdown=self.shutdown)
         if not plan.disabled:
@@ -76,16 +77,12 @@ class Runtime:
         The former runtime goes on in the background until its open spans have ended.
         """
         global _current
-        _guard.set_scrubber(self.redactor.text)
         with _lock:
             former = _current
+            self._serve_after(former)
             if self._parts is not None:
-                otlp.quiet()
                 self._parts.courier.start()
                 self._page = prometheus.activate(self._parts.page)
-            if former is not None:
-                former._close_server()
-            self._serve()
             _switch.install()
             _switch.turn(self._target)
             _current = self
@@ -140,6 +137,9 @@ class Runtime:
             timeout_s = self.settings.shutdown_timeout_s
         deadline = time.monotonic() + timeout_s
         with _guard.guard("runtime.shutdown"):
+            is_current = _current is self
+            if is_current:
+                _hurry_retired()
             if not self._ending.acquire(timeout=max(0.0, timeout_s)):
                 return False
             try:
@@ -151,8 +151,14 @@ class Runtime:
                 if _current is self:
                     _current = None
                     _switch.turn(_switch.OFF)
-            _close_retired(deadline)
+            if is_current:
+                _close_retired(deadline)
         return bool(self._delivered_all)
+
+    @property
+    def prometheus_port(self) -> int | None:
+        """The port of the ``/metrics`` server; None where there is no server."""
+        return None if self._server is None else self._server.port
 
     def stats(self) -> Mapping[str, Counts]:
         """What became of every item so far, by signal: ``traces``, ``logs``, ``metrics``."""
@@ -160,7 +166,7 @@ class Runtime:
             return {}
         return {signal: queue.counts() for signal, queue in self._parts.queues.items()}
 
-    def __enter__(self) -> Runtime:  # noqa: PYI034 - Self is in typing from 3.11 on; nobody subclasses this
+    def __enter__(self) -> Runtime:
         return self
 
     def __exit__(
@@ -173,6 +179,17 @@ class Runtime:
 
     # -- the details --------------------------------------------------------------------------
 
+    def _serve_after(self, former: Runtime | None) -> None:
+        """Serve instead of the former runtime, which may have the port; it goes on if we cannot."""
+        if former is not None:
+            former._close_server()
+        try:
+            self._serve()
+        except ConfigurationError:
+            if former is not None:
+                former._serve()
+            raise
+
     def _serve(self) -> None:
         server = self.plan.server
         if server is None or self.plan.disabled:
@@ -180,9 +197,10 @@ class Runtime:
         try:
             self._server = prometheus.serve(host=server[0], port=server[1])
         except (OSError, OverflowError) as error:
-            _guard.say(
+            _guard.refuse(
                 f"prometheus_port={server[1]}: {_guard.describe(error)}. /metrics is not served there; "
-                "choose a free port, or mount otelkit.prometheus.asgi_app() in your application."
+                "choose a free port, or mount otelkit.prometheus.asgi_app() in your application.",
+                strict=self.settings.strict,
             )
 
     def _close(self, deadline: float) -> bool:
@@ -225,32 +243,45 @@ class Runtime:
             page.restore()
 
     def _in_use(self, thing: object) -> bool:
-        """Whether another runtime, the present one, uses an exporter, processor or reader."""
-        present = _current
-        if present is None or present is self or present._parts is None:
-            return False
-        chosen = present.settings
+        """Whether another runtime, present or retired, still uses an exporter, processor or reader."""
         return any(
             thing is other
-            for others in (
-                chosen.span_exporters,
-                chosen.log_exporters,
-                chosen.metric_readers,
-                present._parts.traces.processors.users,
-                present._parts.logs.processors.users,
-            )
-            for other in others
+            for runtime in (_current, *_retired)
+            if runtime is not None and runtime is not self and not runtime._released()
+            for other in runtime._users()
         )
+
+    def _released(self) -> bool:
+        return self._parts is None or self._parts.courier.released
+
+    def _users(self) -> tuple[object, ...]:
+        """The user's own objects in this runtime."""
+        if self._parts is None:
+            return ()
+        chosen = self.settings
+        return (
+            *chosen.span_exporters,
+            *chosen.log_exporters,
+            *chosen.metric_readers,
+            *self._parts.traces.processors.users,
+            *self._parts.logs.processors.users,
+        )
+
+
+def _hurry_retired() -> None:
+    """Let the runtimes that were replaced send what they have, in their own threads."""
+    for runtime in list(_retired):
+        if runtime._parts is not None:
+            runtime._parts.courier.retire(still_open=lambda: False, linger_s=0.0)
 
 
 def _close_retired(deadline: float) -> None:
     """End the runtimes that were replaced and still deliver, within what is left of the time."""
-    with _lock:
-        waiting = [runtime for runtime in _retired if not runtime._ended()]
-        _retired.clear()
-    for runtime in waiting:
+    for runtime in [runtime for runtime in _retired if not runtime._ended()]:
         if runtime._parts is not None:
             runtime._parts.courier.close(timeout_s=max(0.0, deadline - time.monotonic()))
+    with _lock:
+        _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
 
 
 def forget_after_fork() -> Runtime | None:

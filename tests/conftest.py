@@ -11,9 +11,14 @@ os.environ["OTELKIT_RERAISE"] = "1"
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "OTELKIT_")) and name != "OTELKIT_RERAISE"]:
     del os.environ[_name]
 
-from otelkit import _guard
+from otelkit import _guard  # noqa: E402 - after the environment is clean
 
 _guard._reraise = True
+
+
+def pytest_make_parametrize_id(val):
+    """The parallel runner needs names of tests that are the same in every process."""
+    return None if isinstance(val, (str, int, float, bytes, type(None))) else type(val).__name__
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,9 @@ from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 from otelkit import _guard
+from otelkit.processors.limits import span_attributes
+from otelkit.processors.plain import safe_str
+from otelkit.processors.repair import repair, repair_text
 
 __all__ = ["SwitchProvider"]
 
@@ -41,11 +44,11 @@ class SwitchProvider(Generic[T]):
 
     def proxy(self, name: Any, version: Any, schema_url: Any, attributes: Any) -> T:
         """The proxy of one scope."""
+        name, version, schema_url = _text(name), _text(version), _text(schema_url)
+        if attributes is not None:
+            attributes = repair(span_attributes(attributes))
         key = (name, version, schema_url, repr(sorted(attributes.items())) if attributes else None)
-        try:
-            found = self._proxies.get(key)
-        except TypeError:  # something in the scope cannot be hashed
-            key, found = (str(name), str(version), str(schema_url), None), None
+        found = self._proxies.get(key)
         if found is not None:
             return found
         with self._lock:
@@ -102,3 +105,10 @@ class SwitchProvider(Generic[T]):
 
     def _add_to(self, source: Any, processor: Any) -> None:
         raise NotImplementedError
+
+
+def _text(part: Any) -> Any:
+    """A part of a scope as text that can be encoded: it is in every batch with its items."""
+    if part is None or (type(part) is str and part.isascii()):
+        return part
+    return repair_text(safe_str(part))

@@ -28,8 +28,8 @@ __all__ = [
 
 Record = Callable[..., None]
 _MAX_BALANCES = 2_000
-# What the SDK takes without a line in the application's log.
-_SCALARS = frozenset({str, bool, int, float})
+# What the SDK takes without a line in the application's log, and what is equal to itself, as NaN is not.
+_SCALARS = frozenset({str, bool, int})
 
 
 def _nothing(amount: Any, attributes: Any = None, context: Any = None) -> None:
@@ -43,7 +43,7 @@ def _guarded(record: Record, name: str) -> Record:
         try:
             if attributes:
                 for key, value in attributes.items():
-                    if type(value) not in _SCALARS or type(key) is not str:
+                    if type(value) not in _SCALARS or type(key) is not str or not key:
                         attributes = metric_attributes(attributes)
                         break
             record(amount, attributes, context)
@@ -152,7 +152,7 @@ class Histogram(_Synchronous, metrics.Histogram):
         """Record a value (set on the object by `turn`)."""
 
 
-class Gauge(_Synchronous, _otel.Gauge):  # type: ignore[misc]  # resolved lazily
+class Gauge(_Synchronous, _otel.Gauge):
     """A gauge behind the switch."""
 
     verb = "set"

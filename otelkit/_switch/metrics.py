@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import metrics
 
-from otelkit import catalog
+from otelkit import _guard, catalog
 from otelkit._switch import instruments as kinds
 from otelkit._switch.base import SwitchProvider
 
@@ -66,12 +67,10 @@ class SwitchMeter(metrics.Meter):
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
     ) -> metrics.Histogram:
         """A histogram; without an advice of its own it gets the buckets that suit its unit."""
-        advice = explicit_bucket_boundaries_advisory
-        if advice is None:
-            advice = catalog.default_buckets(str(name), unit or "")
-        return self._instrument(  # type: ignore[no-any-return]
-            kinds.Histogram, name, unit, description, buckets=advice and [float(bound) for bound in advice]
-        )
+        bounds = _bounds(name, explicit_bucket_boundaries_advisory)
+        if bounds is None:
+            bounds = catalog.default_buckets(str(name), unit or "")
+        return self._instrument(kinds.Histogram, name, unit, description, buckets=bounds)  # type: ignore[no-any-return]
 
     def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
         """A gauge; see `opentelemetry.metrics.Meter.create_gauge`."""
@@ -94,6 +93,21 @@ class SwitchMeter(metrics.Meter):
     ) -> metrics.ObservableGauge:
         """An observed gauge."""
         return self._observable(kinds.ObservableGauge, name, callbacks, unit, description)  # type: ignore[no-any-return]
+
+
+def _bounds(name: object, advice: Sequence[float] | None) -> Sequence[float] | None:
+    """An advice as rising finite floats, as everybody downstream needs them; None without a usable one."""
+    if advice is None:
+        return None
+    try:
+        return sorted({bound for bound in map(float, advice) if math.isfinite(bound)})
+    except (TypeError, ValueError, OverflowError):
+        _guard.say(
+            f"the histogram {name!r} was given bucket bounds that are no numbers: {_guard.current_error()}. "
+            "The bounds of its unit are used.",
+            key=f"bounds:{name}",
+        )
+        return None
 
 
 class SwitchMeterProvider(SwitchProvider[SwitchMeter], metrics.MeterProvider):

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NoOpTracer
+from opentelemetry.trace import NonRecordingSpan, get_current_span
 
 from otelkit._switch.base import SwitchProvider
 from otelkit.pipeline.current import CurrentSpan
 
 __all__ = ["SwitchTracer", "SwitchTracerProvider"]
 
-_NOOP = NoOpTracer()
+
+def _pass_on(name: str, context: Context | None = None, *_: Any, **__: Any) -> trace.Span:
+    """What a tracer without a target does: no span, but the parent's context goes on.
+
+    OpenTelemetry's own no-op tracer lost the parent up to 1.40.
+    """
+    del name
+    parent = get_current_span(context)
+    return parent if isinstance(parent, NonRecordingSpan) else NonRecordingSpan(parent.get_span_context())
 
 
 class SwitchTracer(trace.Tracer):
@@ -25,31 +34,16 @@ class SwitchTracer(trace.Tracer):
 
     def __init__(self, scope: tuple[Any, ...]) -> None:
         self.scope = scope
+        # In place of the method below: the same without a call in between.
+        self.start_as_current_span = partial(CurrentSpan, self)  # type: ignore[method-assign,assignment]
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
         """Start a span; see `opentelemetry.trace.Tracer.start_span`."""
-        return _NOOP.start_span(*args, **kwargs)
+        return _pass_on(*args, **kwargs)
 
-    def start_as_current_span(self, name: str, *args: Any, **kwargs: Any) -> CurrentSpan:  # type: ignore[override]
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> CurrentSpan:  # type: ignore[override]
         """Start a span that is current inside ``with``; also a decorator."""
-        return CurrentSpan(self, name, **_named(args), **kwargs)
-
-
-_PARAMETERS = (
-    "context",
-    "kind",
-    "attributes",
-    "links",
-    "start_time",
-    "record_exception",
-    "set_status_on_exception",
-    "end_on_exit",
-)
-
-
-def _named(args: tuple[Any, ...]) -> dict[str, Any]:
-    """The API takes these by position too."""
-    return dict(zip(_PARAMETERS, args))
+        return CurrentSpan(self, *args, **kwargs)
 
 
 class SwitchTracerProvider(SwitchProvider[SwitchTracer], trace.TracerProvider):
@@ -85,8 +79,8 @@ class SwitchTracerProvider(SwitchProvider[SwitchTracer], trace.TracerProvider):
     def _turn_one(self, proxy: SwitchTracer, target: Any) -> None:
         # One scope's tracer is the no-op of the specification's configurators when disabled.
         off = target.traces is None or target.disabled(proxy.scope[0])
-        tracer = _NOOP if off else target.traces.get_tracer(*proxy.scope)
-        proxy.start_span = tracer.start_span  # type: ignore[method-assign]
+        start = _pass_on if off else target.traces.get_tracer(*proxy.scope).start_span
+        proxy.start_span = start  # type: ignore[method-assign]
 
     def _add_to(self, source: Any, processor: Any) -> None:
         source.processors.add_span_processor(processor)

@@ -27,6 +27,7 @@ _NOUNS = {"spans": "spans", "logs": "log records", "metrics": "metric points"}
 _REPEAT_S = 60.0
 _OTHERS_S = 5.0
 _RETIRED_TICK_S = 0.2
+_RETIRED_GRACE_S = 1.0  # for calls that were under way when the new runtime took over
 
 
 @dataclass(kw_only=True)
@@ -83,6 +84,9 @@ class Other(Protocol):
 class Courier:
     """Owns the thread. `start` starts it; `close` ends it within a deadline.
 
+    Attributes:
+        released: Whether it has sent its last and is letting go of the exits.
+
     Args:
         lanes: The pushed signals.
         pull: The metrics, if they are pushed anywhere.
@@ -108,6 +112,8 @@ class Courier:
         self._others = tuple(others)
         self._last_error = last_error
         self._retired_until: float | None = None
+        self._retired_from = 0.0
+        self.released = False
         self._still_open: Callable[[], bool] = bool
         self._lanes = tuple(lanes)
         self._pull = pull
@@ -183,6 +189,7 @@ class Courier:
             linger_s: How long to wait for them at the most.
         """
         self._still_open = still_open
+        self._retired_from = time.monotonic() + min(linger_s, _RETIRED_GRACE_S)
         self._retired_until = time.monotonic() + linger_s
         self._wake.set()
 
@@ -242,21 +249,32 @@ class Courier:
                 self._progress.notify_all()
 
     def _has_served_its_time(self) -> bool:
-        until = self._retired_until
-        return until is not None and (not self._still_open() or time.monotonic() >= until)
+        until, now = self._retired_until, time.monotonic()
+        if until is None or now < self._retired_from:
+            return False
+        return not self._still_open() or now >= until
 
     def _end(self) -> None:
         """The last steps, when nobody waits or everything is sent: close what was handed to us."""
-        if not self._abandoned:
+        if self._abandoned:
+            self._count_uncollected()
+        else:
             self._serve(everything=True)
             for way in self._ways():
                 way.queue.close(reason="shutdown")
+        self.released = True
         for other in self._others:
             with _guard.guard("courier.close"):
                 other.close(timeout_s=_OTHERS_S)
         self._close_exits()
         if not self._closing:
             self.say_losses(final=True)
+
+    def _count_uncollected(self) -> None:
+        """Collect a last time, only to count what is lost."""
+        if self._pull is not None and self._served < self._asked:
+            with _guard.guard("courier.collect"):
+                self._pull.queue.ledger.drop(self._pull.collect()[1], "shutdown")
 
     def _round(self) -> None:
         with self._progress:
@@ -282,14 +300,16 @@ class Courier:
             self._all_went_well = self._all_went_well and flushed
 
     def _serve(self, *, everything: bool) -> None:
+        # Metrics are collected first, so that they are counted also when the other signals take
+        # all the time there is; they are sent last, as they can best wait.
+        collected = self._collect(everything=everything)
         for lane in self._lanes:
             due = everything or time.monotonic() >= lane.due
             if due or len(lane.queue) >= lane.queue.batch_size:
                 self._send_lane(lane, everything=due)
-        pull = self._pull
-        if pull is not None and (everything or time.monotonic() >= pull.due):
-            pull.due = time.monotonic() + pull.interval_s
-            self._send_metrics(pull)
+        if collected is not None and self._pull is not None:
+            data, points = collected
+            self._settle(self._pull, self._deliver(self._pull.exits, [data]), points)
 
     def _until_due(self) -> float:
         if self._asked > self._served:
@@ -321,12 +341,14 @@ class Courier:
             return
         self._settle(lane, self._deliver(lane.exits, prepared), len(batch))
 
-    def _send_metrics(self, pull: Pull) -> None:
+    def _collect(self, *, everything: bool) -> tuple[Any, int] | None:
+        pull = self._pull
+        if pull is None or not (everything or time.monotonic() >= pull.due):
+            return None
+        pull.due = time.monotonic() + pull.interval_s
         data, points = pull.collect()
-        if not points:
-            return
         pull.queue.ledger.take(points)
-        self._settle(pull, self._deliver(pull.exits, [data]), points)
+        return (data, points) if points else None
 
     def _settle(self, way: Lane | Pull, delivered: bool, count: int) -> None:
         ledger = way.queue.ledger
@@ -339,20 +361,23 @@ class Courier:
             self.say_losses()
 
     def _deliver(self, exits: Sequence[Exit], batch: Sequence[Any]) -> bool:
-        """Hand ``batch`` to each exit; the first one's answer counts."""
-        answers = []
-        for exit_ in exits:
+        """Hand ``batch`` to each exit; the first one's answer counts, so it is asked last.
+
+        It is the one that may wait for a collector, and the others need not wait for it.
+        """
+        delivered = False
+        for exit_ in reversed(exits):
             try:
-                answers.append(exit_.send(batch))
+                delivered = exit_.send(batch)
             except Exception as error:
-                answers.append(False)
+                delivered = False
                 _guard.say(
                     f"the exporter {exit_.name} raised {_guard.describe(error)}; "
                     "its batch is counted as lost and the others go on.",
                     key=f"exit:{exit_.name}",
                     every_s=_REPEAT_S,
                 )
-        return bool(answers) and answers[0]
+        return delivered
 
 
 def _margin(timeout_s: float) -> float:
@@ -373,7 +398,9 @@ def lost_line(counts: dict[str, Any], *, where: str, final: bool) -> str | None:
         lost = count.lost + (count.in_flight if final else 0)
         if lost:
             reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(count.dropped.items()))
-            parts.append(f"{lost} {_NOUNS.get(name, name)} ({reasons or 'still being sent'})")
+            noun = _NOUNS.get(name, name)
+            noun = noun.removesuffix("s") if lost == 1 else noun
+            parts.append(f"{lost} {noun} ({reasons or 'still being sent'})")
     if not parts:
         return None
     when = "at the end" if final else "so far"

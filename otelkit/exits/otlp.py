@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otelkit import _otel
-from otelkit.processors.context import suppressed
+from otelkit import _guard, _otel
+from otelkit.errors import ConfigurationError
+from otelkit.processors.context import suppress, suppressed
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -31,7 +32,12 @@ _EXPORTER_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.grpc._log_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.metric_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+    # Where a malformed header is logged, with its value.
+    "opentelemetry.util.re",
 )
+
+
+_MAX_REASON = 300
 
 
 class _Quiet(logging.Filter):
@@ -44,8 +50,8 @@ class _Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if not suppressed():
             return True
-        if record.levelno >= logging.WARNING:
-            self.last = record.getMessage()
+        if record.levelno >= logging.WARNING and "shutdown" not in str(record.msg).lower():
+            self.last = record.getMessage()[:_MAX_REASON]
         return False
 
 
@@ -63,27 +69,35 @@ def last_error() -> str:
     return _QUIET.last
 
 
-def build_exporter(signal: str, target: OtlpTarget) -> Any:
+def build_exporter(signal: str, target: OtlpTarget, **more: Any) -> Any:
     """The official exporter for one signal.
 
     Args:
         signal: ``traces``, ``metrics`` or ``logs``.
         target: Where and how, resolved.
+        **more: Further arguments of that signal's exporter.
 
     Raises:
-        Exception: Whatever the exporter raises for a certificate it cannot read, say.
+        ConfigurationError: A file for TLS cannot be read.
+        Exception: Whatever the exporter raises.
     """
+    _check_files(target)
     arguments: dict[str, Any] = {
         "endpoint": target.url,
         "headers": dict(target.headers),
         "timeout": target.timeout_s,
+        **more,
     }
     if target.protocol == "grpc":
         arguments |= _grpc_arguments(target)
     else:
         arguments |= _http_arguments(target)
     exporter_class = _otel.exporter_class(signal, target.protocol)
-    return exporter_class(**{name: value for name, value in arguments.items() if value is not None})
+    quiet()
+    # The exporters read the variables again and log what is wrong with them, secrets included;
+    # our settings have said it already.
+    with suppress():
+        return exporter_class(**{name: value for name, value in arguments.items() if value is not None})
 
 
 def _http_arguments(target: OtlpTarget) -> dict[str, Any]:
@@ -112,6 +126,21 @@ def _grpc_arguments(target: OtlpTarget) -> dict[str, Any]:
         "headers": {name.lower(): value for name, value in target.headers.items()} or None,
         "compression": names.get(target.compression or ""),
     }
+
+
+def _check_files(target: OtlpTarget) -> None:
+    """Find now what the exporters would find at each request, or would log and go without."""
+    plain = target.insecure if target.protocol == "grpc" else target.url.startswith("http:")
+    for name in () if plain else ("certificate", "client_key", "client_certificate"):
+        path = getattr(target, name)
+        try:
+            if path:
+                _read(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{name}={path} (OTEL_EXPORTER_OTLP_{name.upper()}) cannot be used: "
+                f"{_guard.describe(error)}. Nothing is sent over OTLP with it; give a file that can be read."
+            ) from error
 
 
 def _read(path: str) -> bytes:

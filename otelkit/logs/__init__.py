@@ -31,8 +31,8 @@ of text they follow the first line as ``trace_id=... span_id=...``, unless the f
 itself (``%(trace_id)s``). Tests that capture (`structlog.testing.capture_logs`, ``caplog``) see
 events and records as without otelkit.
 
-Nothing is produced in a suppressed context (`otelkit.suppress`, and otelkit's own threads): lines
-are written, records are not.
+In a suppressed context (`otelkit.suppress`, and otelkit's own threads) lines are written, records
+are not produced. What the exporters on otelkit's own threads log is left off our lines.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from opentelemetry.trace import get_current_span
 from otelkit.logs.event import Code, Event, Ids
 from otelkit.logs.failure import ExcInfo, failure_of
 from otelkit.processors.context import suppressed
-from otelkit.processors.limits import safe_str, snapshot
+from otelkit.processors.limits import for_json, safe_str, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,7 +127,7 @@ def _as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, (dict, tuple, list)):
-        return json.dumps(value, ensure_ascii=False, default=_as_text)
+        return json.dumps(for_json(value), ensure_ascii=False, default=_as_text)
     return safe_str(value)
 
 

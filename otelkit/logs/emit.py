@@ -31,7 +31,7 @@ def emit(event: Event) -> None:
     try:
         logger = _loggers.get(event.logger) or _fetch(event.logger)
         number, text = severity(event.level, event.level_name)
-        logger.emit(
+        record = _otel.LogRecord(
             timestamp=event.time_ns,
             observed_timestamp=event.time_ns,
             context=event.context,
@@ -40,6 +40,7 @@ def emit(event: Event) -> None:
             body=event.body,
             attributes=_attributes(event),
         )
+        logger.emit(record)
     except Exception:
         _guard.swallowed("logs.emit")
 

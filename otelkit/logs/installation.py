@@ -41,8 +41,8 @@ class Installed:
 
     def __init__(self, chain: Chain | None, *, owns_structlog: bool) -> None:
         self._chain = chain
-        self.owns_structlog = owns_structlog
-        self.owns_stdlib = chain is not None and chain.owns_root
+        self.owns_structlog: bool = owns_structlog
+        self.owns_stdlib: bool = chain is not None and chain.owns_root
 
     def uninstall(self) -> None:
         """Put back what was found; what the application has configured since stays.

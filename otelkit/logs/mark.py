@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["marked"]
 
+_TELLING_LENGTH = 8
+
 
 def marked(line: str, event: Event) -> str:
     """The line with the ids and bound fields of its event.
@@ -29,7 +31,7 @@ def marked(line: str, event: Event) -> str:
         missing.update(zip(event.ids._fields, event.ids, strict=True))
     for name in event.bound:
         value = event.fields.get(name)
-        if plain_text(value) not in line:
+        if not _shows(line, name, plain_text(value)):
             missing[name] = value
     if not missing:
         return line
@@ -41,6 +43,13 @@ def marked(line: str, event: Event) -> str:
     missing.pop("trace_flags", None)
     words = " ".join(f"{name}={plain_text(value)}" for name, value in missing.items())
     return f"{first} {words}{end}{rest}"
+
+
+def _shows(line: str, name: str, text: str) -> bool:
+    """Whether the field stands on the line: as a pair, or as a value too long to be there by chance."""
+    if f"{name}={text}" in line or f'"{name}"' in line:
+        return True
+    return len(text) >= _TELLING_LENGTH and text in line
 
 
 def _is_object(line: str) -> bool:

@@ -11,6 +11,8 @@ from structlog import contextvars as _contextvars
 if TYPE_CHECKING:
     from types import FrameType
 
+    from structlog.typing import FilteringBoundLogger
+
 __all__ = ["Named", "caller_frame", "caller_name", "get_logger", "logger_name"]
 
 _UNKNOWN = "?"
@@ -67,7 +69,7 @@ class _Following(_Proxy):  # type: ignore[misc]  # structlog's class of lazy log
         return {key: value for key, value in self.__dict__.items() if key != "_made"}
 
 
-def get_logger(name: str | None = None) -> Any:
+def get_logger(name: str | None = None) -> FilteringBoundLogger:
     """A structlog logger.
 
     Args:

@@ -35,18 +35,23 @@ def plain_text(value: object) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else safe_str(value)
 
 
-# `JSONEncoder.encode` builds this encoder anew for each call, which takes longer than the call.
-_make = getattr(json.encoder, "c_make_encoder", None)
-if _make is not None:
-    _pieces = _make(None, plain_text, quote, None, ":", ",", False, False, False)
+def _encoder() -> Callable[[dict[str, Any]], str]:
+    # `JSONEncoder.encode` makes an accelerated encoder anew for each call, which takes longer than
+    # the call; so one is made here, by the same arguments.
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=plain_text,
+            check_circular=False,
+            allow_nan=False,
+        ).encode
+    pieces = make(None, plain_text, quote, None, ":", ",", False, False, False)
+    return lambda fields: "".join(pieces(fields, 0))
 
-    def _encode(fields: dict[str, Any]) -> str:
-        return "".join(_pieces(fields, 0))
 
-else:  # an interpreter without CPython's accelerator
-    _encode = json.JSONEncoder(
-        ensure_ascii=False, separators=(",", ":"), default=plain_text, check_circular=False, allow_nan=False
-    ).encode
+_encode = _encoder()
 
 
 def json_renderer(*, service: str) -> Callable[[Event], str]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from otelkit import _guard
 from otelkit.logs.handlers import is_bystander
 from otelkit.logs.running import LOCAL, current
 from otelkit.logs.stdlib_event import event_of
 from otelkit.logs.stdout import write_line
-
-if TYPE_CHECKING:
-    from otelkit.logs.event import Event
 
 __all__ = ["OwnHandler", "is_configured", "release", "take", "take_again"]
 
@@ -34,7 +30,7 @@ class OwnHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of a record."""
         seen = LOCAL.seen
-        if seen is not None and seen[0] is record and _is_own_noise(seen[1]):
+        if seen is not None and seen[0] is record and seen[1].suppressed and _is_own_noise(record):
             return
         if LOCAL.nested:
             return
@@ -50,9 +46,9 @@ class OwnHandler(logging.Handler):
             LOCAL.nested = False
 
 
-def _is_own_noise(event: Event) -> bool:
-    """Whether it is an exporter at work on our thread; what matters of it is said on stderr."""
-    return event.suppressed and event.logger.startswith("opentelemetry")
+def _is_own_noise(record: logging.LogRecord) -> bool:
+    """Whether, in a suppressed context, it is an exporter at work; what matters is said on stderr."""
+    return record.name.startswith("opentelemetry") or str(record.threadName).startswith("otelkit")
 
 
 _handler = OwnHandler()

@@ -72,7 +72,7 @@ def event_of(chain: Chain, record: logging.LogRecord) -> Event:
 
 def _marks(fields: dict[str, Any]) -> Ids | None:
     """Take the ids out of a record's fields if `mark_record` put them there."""
-    if not _IDS <= fields.keys():
+    if "trace_id" not in fields or not _IDS.issubset(fields):
         return None
     ids = Ids(*(safe_str(fields[name]) for name in Ids._fields))
     if (len(ids.trace_id), len(ids.span_id), len(ids.trace_flags)) != (32, 16, 2):

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft"]
 
-# structlog finds the caller (for `CallsiteParameterAdder`, `stack_info`, the line number of a
-# record) in the first frame whose module is not called "structlog...". Our frames are none of it.
-__name__ = "structlog._otelkit_attach"
-
 # What carries the event itself, and is no field of it.
 _PARTS = frozenset((
     "event", "exc_info", "stack_info", "stacklevel", "positional_args", "_record", "_from_structlog",
@@ -68,8 +64,8 @@ class Draft:
     """
 
     __slots__ = (
-        "_body", "_chain", "_context", "_exc_info", "_given", "_logger", "_method", "_rendered_early", "event",
-        "text",
+        "_body", "_chain", "_context", "_exc_info", "_given", "_logger", "_method", "_rendered_early",
+        "event", "text",
     )  # fmt: skip
 
     def __init__(self, chain: Chain, bound: Any, method: str, body: Any, given: dict[str, Any]) -> None:

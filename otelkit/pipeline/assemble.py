@@ -11,9 +11,9 @@ from otelkit.delivery.courier import Courier, Lane, Pull
 from otelkit.delivery.queue import Queue
 from otelkit.exits.otlp import last_error
 from otelkit.pipeline import logs, metrics, resource, traces
-from otelkit.pipeline.exits import metric_exit, record_exits
+from otelkit.pipeline.exits import metric_exits, record_exits
 from otelkit.processors.logdata import clean_record
-from otelkit.processors.metricdata import clean
+from otelkit.processors.metricdata import cleaner
 from otelkit.processors.spandata import clean_span
 from otelkit.prometheus import Page
 
@@ -64,9 +64,13 @@ def assemble(
     }
     spans = _span_lane(settings, plan, queues["traces"], redactor=redactor, in_use=in_use)
     records = _log_lane(settings, plan, queues["logs"], in_use=in_use)
-    pushed = metric_exit(plan.way("metrics"))
-    reader = metrics.PullReader(pushed[1]) if pushed else None
-    page = Page(redactor=redactor)
+    pushed = metric_exits(
+        plan.way("metrics"),
+        temporality=settings.metric_temporality,
+        histograms=settings.histogram_aggregation,
+    )
+    reader = metrics.PullReader(pushed.exporter) if pushed.exits else None
+    page = Page(redactor=redactor, resource=who)
     made_traces = traces.build(
         settings,
         resource=who,
@@ -80,11 +84,12 @@ def assemble(
         settings,
         resource=who,
         readers=[page.reader, reader] if reader else [page.reader],
-        users=settings.metric_readers,
+        users=(*settings.metric_readers, *pushed.readers),
+        clean=cleaner(redactor),
     )
     courier = Courier(
         lanes=[lane for lane in (spans, records) if lane.exits],
-        pull=_pull(settings, pushed and pushed[0], reader, queues["metrics"], redactor=redactor),
+        pull=_pull(settings, pushed.exits, reader, queues["metrics"], redactor=redactor),
         others=[
             _Processors(made_traces.processors, in_use),
             _Processors(made_logs.processors, in_use),
@@ -133,21 +138,23 @@ def _log_lane(
 
 def _pull(
     settings: Settings,
-    exit_: Exit | None,
+    exits: Sequence[Exit],
     reader: metrics.PullReader | None,
     queue: Queue[Any],
     *,
     redactor: Redactor,
 ) -> Pull | None:
-    if exit_ is None or reader is None:
+    if reader is None:
         return None
 
+    clean = cleaner(redactor)
+
     def collect() -> tuple[Any, int]:
-        data = reader.pull()
-        cleaned = None if data is None else clean(data, redactor)
+        data = reader.pull(timeout_s=settings.metric_timeout_s)
+        cleaned = None if data is None else clean(data)
         return cleaned, metrics.count_points(cleaned)
 
-    return Pull(queue=queue, collect=collect, exits=[exit_], interval_s=settings.metric_interval_s)
+    return Pull(queue=queue, collect=collect, exits=exits, interval_s=settings.metric_interval_s)
 
 
 class _Processors:

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
-from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from otelkit import _guard
-from otelkit.processors.context import attach, detach
+from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.limits import safe_str
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ class CurrentSpan:
         self,
         tracer: trace.Tracer,
         name: str,
-        *,
         context: Context | None = None,
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, Any] | None = None,
@@ -80,11 +79,12 @@ class CurrentSpan:
         self._record_exception = record_exception
         self._set_status = set_status_on_exception
         self._end_on_exit = end_on_exit
-        self._entered: list[tuple[trace.Span, Token[Context]]] = []
+        # What was entered last, and in the same form what was entered before it.
+        self._entered: tuple[trace.Span, Token[Context], Any] | None = None
 
     def __enter__(self) -> trace.Span:
         span = self._start()
-        self._entered.append((span, attach(set_span_in_context(span, self._context))))
+        self._entered = span, attach(with_span(span, self._context)), self._entered
         return span
 
     def __exit__(
@@ -93,12 +93,18 @@ class CurrentSpan:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if not self._entered:
+        if self._entered is None:
             return
-        span, token = self._entered.pop()
+        span, token, self._entered = self._entered
         if not detach(token):
             _mark_left_open(span)
-        self._finish(span, exc_val)
+        try:
+            if exc_val is not None:
+                self._fail(span, exc_val)
+            if self._end_on_exit:
+                span.end()
+        except Exception:
+            _guard.swallowed("span.exit")
 
     async def __aenter__(self) -> trace.Span:
         return self.__enter__()
@@ -219,18 +225,13 @@ class CurrentSpan:
             self._set_status,
         )
 
-    def _finish(self, span: trace.Span, error: BaseException | None) -> None:
-        try:
-            if error is not None and isinstance(error, Exception) and span.is_recording():
-                if self._record_exception:
-                    span.record_exception(error)
-                if self._set_status:
-                    description = f"{type(error).__name__}: {safe_str(error)[:8192]}"
-                    span.set_status(Status(StatusCode.ERROR, description))
-            if self._end_on_exit:
-                span.end()
-        except Exception:
-            _guard.swallowed("span.exit")
+    def _fail(self, span: trace.Span, error: BaseException) -> None:
+        if isinstance(error, Exception) and span.is_recording():
+            if self._record_exception:
+                span.record_exception(error)
+            if self._set_status:
+                description = f"{type(error).__name__}: {safe_str(error)[:8192]}"
+                span.set_status(Status(StatusCode.ERROR, description))
 
 
 class _Steps:
@@ -239,14 +240,14 @@ class _Steps:
     def __init__(self, scope: CurrentSpan) -> None:
         self._scope = scope
         self._span = scope._start()
-        self._context = set_span_in_context(self._span, scope._context)
+        self._context = with_span(self._span, scope._context)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
         token = attach(self._context)
         try:
             return step(*args)
         finally:
-            self._context = get_current()
+            self._context = current()
             detach(token)
 
     async def run_async(self, step: Callable[..., Any], *args: Any) -> Any:
@@ -254,7 +255,7 @@ class _Steps:
         try:
             return await step(*args)
         finally:
-            self._context = get_current()
+            self._context = current()
             detach(token)
 
     def fail(self, error: BaseException) -> None:

@@ -31,9 +31,11 @@ class RecordProcessors(_otel.LogRecordProcessor):
         self._deliver = deliver
 
     def add_log_record_processor(self, processor: Any) -> None:
+        """Ask this one too, from now on."""
         self.users = (*self.users, processor)
 
     def on_emit(self, log_record: Any) -> None:
+        """Hand the record to the user's processors, then on."""
         for processor in self.users:
             try:
                 processor.on_emit(log_record)
@@ -52,14 +54,17 @@ class RecordProcessors(_otel.LogRecordProcessor):
             )
 
     def enabled(self, **_: Any) -> bool:
+        """Whether records are wanted at all."""
         return True
 
     def shutdown(self) -> None:
+        """Shut the user's processors down; may block as long as they do."""
         for processor in self.users:
             with _guard.guard("logs.processor.shutdown"):
                 processor.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the user's processors; whether none says no."""
         answers = [_flushed(processor, timeout_millis) for processor in self.users]
         return all(answers)
 

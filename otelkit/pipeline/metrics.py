@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,20 @@ class PullReader(MetricReader):
     def __init__(self, exporter: MetricExporter | None = None) -> None:
         temporality, aggregation = _otel.exporter_preferences(exporter)
         super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
+        _otel.keep_gauge_values(self)
         self._data: MetricsData | None = None
 
-    def pull(self) -> MetricsData | None:
-        """What was measured up to now; None when nothing was."""
+    def pull(self, *, timeout_s: float = 10.0) -> MetricsData | None:
+        """What was measured up to now; None when nothing was.
+
+        Args:
+            timeout_s: How long the callbacks of observed instruments may take together.
+        """
         self._data = None
-        self.collect()
+        self.collect(timeout_millis=timeout_s * 1000)
         return self._data
 
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
+    def _receive_metrics(self, metrics_data: MetricsData, *_: Any, **__: Any) -> None:
         self._data = metrics_data
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
@@ -73,7 +78,8 @@ def build(
     *,
     resource: Resource,
     readers: Sequence[MetricReader],
-    users: Sequence[MetricReader] = (),
+    users: Sequence[object] = (),
+    clean: Callable[[MetricsData], MetricsData] | None = None,
 ) -> Metrics:
     """The meters of one runtime.
 
@@ -82,16 +88,18 @@ def build(
         resource: Who speaks.
         readers: Ours: one for each way out.
         users: The user's own readers. One that an earlier runtime still holds is taken over.
+        clean: What is done to a collection before a reader of the user's gets it.
     """
-    usable = []
+    usable: list[MetricReader] = []
     for reader in users:
         if isinstance(reader, MetricReader):
             _otel.release_reader(reader)
             usable.append(reader)
         else:
-            _guard.say(
+            _guard.refuse(
                 f"metric_readers: {type(reader).__name__} is no MetricReader and is left out. "
-                "Give objects of opentelemetry.sdk.metrics.export.MetricReader."
+                "Give objects of opentelemetry.sdk.metrics.export.MetricReader.",
+                strict=settings.strict,
             )
     sdk = MeterProvider(
         metric_readers=[*readers, *usable],
@@ -99,6 +107,9 @@ def build(
         exemplar_filter=_otel.exemplar_filter(settings.exemplar_filter),
         shutdown_on_exit=False,
     )
+    if clean is not None:
+        for reader in usable:
+            _otel.change_collected(reader, clean)
     return Metrics(sdk=sdk, resource=resource, users=tuple(usable))
 
 

@@ -26,6 +26,7 @@ class Way:
         named: Further exporters by the names of their entry points.
         users: How many exporters (for metrics: readers) the user gave as objects.
         capacity, batch_size, delay_s: The queue's.
+        strict: Whether a way out that cannot be made is an error.
     """
 
     signal: str
@@ -36,6 +37,7 @@ class Way:
     capacity: int = 0
     batch_size: int = 0
     delay_s: float = 0.0
+    strict: bool = False
 
     def __str__(self) -> str:
         ways = [f"OTLP {self.otlp.protocol} to {mask(self.otlp.url)}"] if self.otlp else []
@@ -110,6 +112,7 @@ def _traces(settings: Settings) -> Way:
         capacity=settings.span_queue_size,
         batch_size=settings.span_batch_size,
         delay_s=settings.span_delay_s,
+        strict=settings.strict,
     )
 
 
@@ -123,6 +126,7 @@ def _logs(settings: Settings) -> Way:
         capacity=settings.log_queue_size,
         batch_size=settings.log_batch_size,
         delay_s=settings.log_delay_s,
+        strict=settings.strict,
     )
 
 
@@ -134,6 +138,7 @@ def _metrics(settings: Settings) -> Way:
         named=_named(settings.metrics_exporters),
         users=len(settings.metric_readers),
         delay_s=settings.metric_interval_s,
+        strict=settings.strict,
     )
 
 

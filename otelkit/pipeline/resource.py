@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otelkit import __version__, _guard
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
@@ -30,9 +32,23 @@ def build(settings: Settings) -> Resource:
     """The resource of the service that ``settings`` describe."""
     from opentelemetry.sdk.resources import Resource
 
-    if os.environ.get("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"):
-        return Resource.create().merge(Resource(attributes(settings)))
-    return Resource(attributes(settings))
+    detected = Resource.get_empty()
+    for name in settings.resource_detectors:
+        detected = detected.merge(_detected(name))
+    return detected.merge(Resource(attributes(settings)))
+
+
+def _detected(name: str) -> Resource:
+    """What a detector that was asked for by name finds; it may take its time."""
+    from opentelemetry.sdk.resources import Resource
+
+    try:
+        entry = next(iter(metadata.entry_points(group="opentelemetry_resource_detector", name=name)))
+        found: Resource = entry.load()().detect()
+    except Exception:
+        _guard.say(f"resource_detectors: {name!r} cannot be used: {_guard.current_error()}. It is left out.")
+        return Resource.get_empty()
+    return found
 
 
 def attributes(settings: Settings) -> dict[str, Any]:
@@ -65,12 +81,14 @@ def instance_id() -> str:
 
 @functools.lru_cache(maxsize=1)
 def _sdk() -> dict[str, str]:
+    from opentelemetry.sdk.version import __version__ as sdk_version
+
     return {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
-        "telemetry.sdk.version": metadata.version("opentelemetry-sdk"),
+        "telemetry.sdk.version": sdk_version,
         "telemetry.distro.name": "otelkit",
-        "telemetry.distro.version": _distribution_version("otelkit") or "unknown",
+        "telemetry.distro.version": __version__,
     }
 
 

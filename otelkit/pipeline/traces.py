@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
+from opentelemetry.trace import TraceFlags
 
 from otelkit import _guard, _otel
 from otelkit.pipeline.spans import Tracer
@@ -49,20 +50,23 @@ class Processors:
         self._deliver = deliver
         self._on_sampled_out = on_sampled_out
         self._baggage_keys = tuple(baggage_keys)
-        self._lock = threading.Lock()
-        self._open = 0
+        # A count is moved on in one step, which no other thread can get into: no lock is needed.
+        self._begun = itertools.count()
+        self._ended = itertools.count()
 
     @property
     def open_spans(self) -> int:
         """How many spans have begun and not ended."""
-        return self._open
+        ended = next(self._ended)  # asking moves both counts on, and so changes nothing
+        return next(self._begun) - ended
 
     def add_span_processor(self, processor: Any) -> None:
+        """Ask this one too, from now on."""
         self.users = (*self.users, processor)
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
-        with self._lock:
-            self._open += 1
+        """A span has begun."""
+        next(self._begun)
         if self._baggage_keys:
             self._copy_baggage(span, parent_context)
         for processor in self.users:
@@ -81,20 +85,21 @@ class Processors:
                     _say_processor(processor, "_on_ending")
 
     def on_end(self, span: ReadableSpan) -> None:
-        with self._lock:
-            self._open -= 1
+        """A span has ended: hand it to the user's processors, then on."""
+        next(self._ended)
         for processor in self.users:
             try:
                 processor.on_end(span)
             except Exception:
                 _say_processor(processor, "on_end")
         if self._deliver is not None:
-            if span.context.trace_flags.sampled:
+            if span.context.trace_flags & TraceFlags.SAMPLED:
                 self._deliver(span)
             else:
                 self._on_sampled_out()
 
     def shutdown(self) -> None:
+        """Shut the user's processors down; may block as long as they do."""
         for processor in self.users:
             try:
                 processor.shutdown()
@@ -102,6 +107,7 @@ class Processors:
                 _say_processor(processor, "shutdown")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the user's processors; whether none says no."""
         flushed = True
         for processor in self.users:
             try:
@@ -220,13 +226,18 @@ def _sampler(settings: Settings) -> Sampler:
     from opentelemetry.sdk.trace import sampling
 
     if settings.sample_ratio is not None:
-        if settings.sampler == "traceidratio":
-            return sampling.TraceIdRatioBased(settings.sample_ratio)
-        return sampling.ParentBasedTraceIdRatio(settings.sample_ratio)
+        ratio = settings.sample_ratio
+        # Every trace: no look at the ids.
+        root = sampling.ALWAYS_ON if ratio >= 1.0 else sampling.TraceIdRatioBased(ratio)
+        return root if settings.sampler == "traceidratio" else sampling.ParentBased(root)
     try:
         sampler: Sampler = _otel.sampler(settings.sampler, settings.sampler_arg)
     except Exception:
-        _guard.say(f"OTEL_TRACES_SAMPLER={settings.sampler}: {_guard.current_error()}. Every trace is kept.")
+        _guard.refuse(
+            f"OTEL_TRACES_SAMPLER={settings.sampler}: {_guard.current_error()}. Every trace is kept; "
+            "correct the name or the OTEL_TRACES_SAMPLER_ARG.",
+            strict=settings.strict,
+        )
         return sampling.DEFAULT_ON
     return sampler
 
@@ -235,8 +246,9 @@ def _ids(settings: Settings) -> Any:
     try:
         return _otel.id_generator(settings.id_generator)
     except Exception:
-        _guard.say(
+        _guard.refuse(
             f"OTEL_PYTHON_ID_GENERATOR={settings.id_generator}: {_guard.current_error()}. "
-            "Random ids are used."
+            "Random ids are used; correct the name.",
+            strict=settings.strict,
         )
         return _otel.id_generator("random")

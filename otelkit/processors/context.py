@@ -6,15 +6,22 @@ instrumentations of other vendors see the same mark (`suppress_instrumentation`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
+from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context, get_current, set_value
+from opentelemetry.context import Context, set_value
 
-from otelkit._otel import RUNTIME_CONTEXT, SUPPRESS_INSTRUMENTATION_KEY
+from otelkit._otel import RUNTIME_CONTEXT, SPAN_KEY, SUPPRESS_INSTRUMENTATION_KEY
 
-__all__ = ["SUPPRESSED", "attach", "detach", "suppress", "suppressed"]
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+__all__ = ["SUPPRESSED", "attach", "current", "detach", "suppress", "suppressed", "with_span"]
+
+# The present context, without the API's function around it: it is asked for each span and log record.
+current: Callable[[], Context] = RUNTIME_CONTEXT.get_current
 
 # The context of our own threads: nothing they call may produce telemetry of its own.
 SUPPRESSED = set_value(SUPPRESS_INSTRUMENTATION_KEY, True, Context())
@@ -22,7 +29,7 @@ SUPPRESSED = set_value(SUPPRESS_INSTRUMENTATION_KEY, True, Context())
 
 def suppressed(context: Context | None = None) -> bool:
     """Whether no telemetry is wanted in ``context`` (default: the current one)."""
-    return bool((get_current() if context is None else context).get(SUPPRESS_INSTRUMENTATION_KEY))
+    return bool((current() if context is None else context).get(SUPPRESS_INSTRUMENTATION_KEY))
 
 
 @contextmanager
@@ -36,6 +43,14 @@ def suppress() -> Iterator[None]:
         yield
     finally:
         detach(token)
+
+
+def with_span(span: Span, context: Context | None = None) -> Context:
+    """``context`` (default: the current one) with ``span`` as its current span.
+
+    `opentelemetry.trace.set_span_in_context` gives the same, and copies twice.
+    """
+    return Context({**(current() if context is None else context), SPAN_KEY: span})
 
 
 def attach(context: Context) -> Token[Context]:
@@ -55,5 +70,3 @@ def detach(token: Token[Context]) -> bool:
     except (ValueError, RuntimeError):
         return False
     return True
-
-

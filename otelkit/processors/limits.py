@@ -36,6 +36,8 @@ from otelkit.processors.repair import repair, repair_text
 
 __all__ = [
     "MAX_LENGTH",
+    "for_json",
+    "log_attributes",
     "log_value",
     "metric_attributes",
     "repair",
@@ -157,8 +159,8 @@ class _Walk:
 
     def key(self, key: Any) -> str:
         if type(key) is not str:
-            plain = key if type(key) in PLAIN else self.take(key, _MAX_DEPTH)
-            key = scalar_text(plain)
+            plain = key if type(key) in PLAIN else self.take(key, _MAX_DEPTH - 1)
+            key = _json(plain) if type(plain) in (tuple, dict) else scalar_text(plain)
         return key[:_MAX_KEY_LENGTH] or "_"
 
     def enum(self, value: Enum, depth: int) -> Any:
@@ -268,19 +270,20 @@ def _flat(plain: Any, max_length: int) -> Any:
         if len(kinds) <= 1 and kinds <= _ONE_KIND:
             return plain if bytes not in kinds else tuple([scalar_text(item) for item in plain])
     if kind is tuple or kind is dict:
-        return json.dumps(_for_json(plain), ensure_ascii=False, separators=(",", ":"))[:max_length]
+        return _json(plain)[:max_length]
     return plain if kind in NUMBERS else scalar_text(plain)[:max_length]
 
 
 _ONE_KIND = frozenset((str, bool, int, float, bytes))
 
 
-def _for_json(plain: Any) -> Any:
+def for_json(plain: Any) -> Any:
+    """A `snapshot` as what JSON has: text for bytes, for NaN and infinity, for integers beyond 64 bits."""
     kind = type(plain)
     if kind is tuple:
-        return [_for_json(item) for item in plain]
+        return [for_json(item) for item in plain]
     if kind is dict:
-        return {key: _for_json(item) for key, item in plain.items()}
+        return {key: for_json(item) for key, item in plain.items()}
     if kind is bytes or (kind is float and not math.isfinite(plain)) or (kind is int and is_wide(plain)):
         return scalar_text(plain)
     return plain
@@ -308,7 +311,11 @@ def _uniform(plain: Any, max_length: int) -> Any:
     items = tuple([_uniform(item, max_length) for item in plain])
     if len({type(item) for item in items if item is not None}) <= 1:
         return items
-    return json.dumps(_for_json(plain), ensure_ascii=False, separators=(",", ":"))[:max_length]
+    return _json(plain)[:max_length]
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(for_json(plain), ensure_ascii=False, separators=(",", ":"))
 
 
 def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[str, Any]:
@@ -333,16 +340,29 @@ def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[st
                 break
         else:
             return copy
-    return _attributes(attributes, max_length)
+    return _attributes(attributes, max_length, span_value)
 
 
-def _attributes(attributes: Any, max_length: int) -> dict[str, Any]:
+def log_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[str, Any]:
+    """A copy of ``attributes`` for a log record; see `span_attributes`.
+
+    Args:
+        attributes: A mapping or ``None``.
+        max_length: How many characters one text keeps, at least 0.
+
+    Returns:
+        A new dict, each value as `log_value` makes it. Never raises.
+    """
+    return {} if attributes is None else _attributes(attributes, max_length, log_value)
+
+
+def _attributes(attributes: Any, max_length: int, shape: Callable[..., Any]) -> dict[str, Any]:
     try:
         if not issubclass(type(attributes), Mapping):
             return {_INVALID: f"<no mapping: {class_name(type(attributes))}>"}
         pairs = list(islice(attributes.items(), _MAX_ATTRIBUTES))
         key_of = _Walk(_MAX_KEY_LENGTH).key
-        return {key_of(key): span_value(value, max_length=max_length) for key, value in pairs}
+        return {key_of(key): shape(value, max_length=max_length) for key, value in pairs}
     except Exception:
         return {_INVALID: f"<unprintable {class_name(type(attributes))}>"}
 

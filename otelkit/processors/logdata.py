@@ -6,11 +6,12 @@ library emits through the logs API itself is shaped and redacted here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context import Context
+
 from otelkit import _otel
-from otelkit.processors.limits import repair, safe_str, snapshot
+from otelkit.processors.limits import log_attributes, repair, repair_text, safe_str, snapshot
 from otelkit.processors.redact import Shaped
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["clean_record", "shape"]
 
-_FIELDS = ("timestamp", "observed_timestamp", "context", "severity_text", "severity_number", "event_name")
+# The ids of a record can be given without a context (the older form of the logs API).
+_ID_BITS = {"trace_id": 128, "span_id": 64, "trace_flags": 8}
+_TIME_BITS = 64
 
 
 def shape(record: LogRecord, redactor: Redactor) -> LogRecord:
@@ -32,20 +35,43 @@ def shape(record: LogRecord, redactor: Redactor) -> LogRecord:
     attributes = record.attributes
     if type(attributes) is Shaped:
         return record
-    given: Mapping[str, Any] = attributes if isinstance(attributes, Mapping) else {}
-    plain = {key if type(key) is str else safe_str(key): snapshot(value) for key, value in given.items()}
+    plain = log_attributes(attributes)
     exception = getattr(record, "exception", None)
     if exception is not None:
         plain |= _exception_fields(exception)
+    context = record.context
     shaped = _otel.LogRecord(
-        **{name: getattr(record, name, None) for name in _FIELDS},
+        timestamp=_whole(record.timestamp, _TIME_BITS),
+        observed_timestamp=_whole(record.observed_timestamp, _TIME_BITS),
+        context=context if isinstance(context, Context) else None,
+        severity_text=_text(record.severity_text),
+        severity_number=_severity(record.severity_number),
+        event_name=_text(getattr(record, "event_name", None)),
         body=redactor.value("", snapshot(record.body)),
         attributes=Shaped(redactor.fields(plain)),
     )
-    # The ids of a record can be given without a context (the older form of the logs API).
-    for name in ("trace_id", "span_id", "trace_flags"):
-        setattr(shaped, name, getattr(record, name))
+    for name, bits in _ID_BITS.items():
+        given = _whole(getattr(record, name), bits)
+        if given is not None:
+            setattr(shaped, name, given)
     return shaped
+
+
+def _whole(value: object, bits: int) -> Any:
+    """``value`` if it is a whole number of so many bits, else None: one such field would cost a batch."""
+    return value if isinstance(value, int) and 0 <= value < 1 << bits else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else repair_text(safe_str(value))
+
+
+def _severity(value: object) -> Any:
+    """A severity number, also of the plain integer; None for what is none."""
+    try:
+        return _otel.SeverityNumber(value)
+    except ValueError:
+        return None
 
 
 def _exception_fields(exception: BaseException) -> dict[str, Any]:
@@ -67,7 +93,9 @@ def clean_record(record: ReadableLogRecord) -> ReadableLogRecord:
     inner = record.log_record
     inner.body = repair(inner.body)
     if inner.attributes:
-        plain = dict(inner.attributes)
+        # The SDK's container holds a dict; going through its own methods takes a lock for each key.
+        held = getattr(inner.attributes, "_dict", None)
+        plain = held if type(held) is dict else dict(inner.attributes)
         repaired = repair(plain)
         if repaired is not plain:
             inner.attributes = repaired

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["NUMBERS", "PLAIN", "class_name", "is_wide", "safe_str", "scalar_text"]
+__all__ = ["NUMBERS", "PLAIN", "class_name", "is_wide", "items_of", "safe_str", "scalar_text"]
 
 NUMBERS = frozenset((bool, int, float))
 PLAIN = frozenset((bool, int, float, type(None)))
@@ -44,6 +44,11 @@ def scalar_text(plain: Any) -> str:
     if type(plain) is float and not math.isfinite(plain):
         return "NaN" if math.isnan(plain) else ("Infinity" if plain > 0 else "-Infinity")
     return str(plain)
+
+
+def items_of(items: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
+    """The items of a list or tuple; a subclass's own iteration does not run."""
+    return tuple(list.__iter__(items) if isinstance(items, list) else tuple.__iter__(items))
 
 
 def is_wide(number: int) -> bool:

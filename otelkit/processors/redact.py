@@ -8,12 +8,13 @@ private keys, card numbers, passwords in addresses) and behind a key inside a te
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from otelkit import _guard
 from otelkit.processors.limits import safe_str, snapshot
+from otelkit.processors.plain import PLAIN, items_of
 from otelkit.processors.secret_keys import Verdict, judge, segments
 from otelkit.processors.secret_pairs import hide_pairs, mentions_key
 from otelkit.processors.secret_shapes import PLACEHOLDER, hide_shapes, may_hide
@@ -28,7 +29,6 @@ _MAX_CLEAN = 4_096  # short texts without a secret are remembered: most values o
 _MAX_CLEAN_LENGTH = 96
 _MAX_DEPTH = 32  # a snapshot has 8; what is deeper is hidden whole
 
-_PLAIN = frozenset((bool, int, float, type(None)))
 _LISTS = (tuple, list)
 _OPEN = Verdict.OPEN  # a member of an Enum is slow to reach on Python 3.10
 _SIZED = frozenset((str, bytes, tuple, list, dict))
@@ -155,7 +155,7 @@ class Redactor:
             for key, value in mapping.items():
                 if quiet and self._verdicts.get(key) is _OPEN:  # the common case without any call
                     kind = type(value)
-                    if kind in _PLAIN or (kind is str and (value in self._clean or not may_hide(value))):
+                    if kind in PLAIN or (kind is str and (value in self._clean or not may_hide(value))):
                         continue
                 shown = self._value(key, value, 0)
                 if shown is not value:
@@ -178,7 +178,7 @@ class Redactor:
         name = key.decode("latin-1") if type(key) is bytes else key
         if type(name) is str and name and self._judge(name) is not _OPEN:
             shown = _hidden(value)
-        elif type(value) in _PLAIN:
+        elif type(value) in PLAIN:
             shown = value
         else:
             shown = self._open(value, depth)
@@ -193,17 +193,18 @@ class Redactor:
             before = value.decode("latin-1")
             after = self.scrub(before)
             return value if after is before else after.encode("latin-1", "backslashreplace")
-        if depth > _MAX_DEPTH and issubclass(kind, (Mapping, *_LISTS)):
+        if depth > _MAX_DEPTH and issubclass(kind, (dict, *_LISTS)):
             return PLACEHOLDER
         if issubclass(kind, _LISTS):
             return self._list(value, depth + 1)
-        if issubclass(kind, Mapping):
+        if issubclass(kind, dict):
             return self._mapping(value, depth + 1)
         return self.scrub(str.__str__(value)) if issubclass(kind, str) else value
 
-    def _list(self, value: Sequence[Any], depth: int) -> Sequence[Any]:
-        items = [item if type(item) in _PLAIN else self._item(item, depth) for item in value]
-        if all(map(_is_same, items, value)):
+    def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> Any:
+        before = items_of(value)
+        items = [item if type(item) in PLAIN else self._item(item, depth) for item in before]
+        if all(map(_is_same, items, before)):
             return value
         return items if isinstance(value, list) else tuple(items)
 
@@ -215,12 +216,14 @@ class Redactor:
             return item if after is before else type(item)((key, after))
         return self._open(item, depth)
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
+    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
         shown = {}
-        for key, item in value.items():
+        for key, item in dict.items(value):
             new_key = self.scrub(key) if type(key) is str else key
             shown[new_key] = self._value(key, item, depth)
-        same = len(shown) == len(value) and all(key in shown and shown[key] is value[key] for key in value)
+        same = len(shown) == dict.__len__(value) and all(
+            key in shown and shown[key] is item for key, item in dict.items(value)
+        )
         return value if same else shown
 
     def _called(self, key: Any, value: Any) -> Any:

@@ -6,14 +6,14 @@ bits. One of them would cost the whole batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from otelkit.processors.plain import NUMBERS, PLAIN, class_name, is_wide, safe_str, scalar_text
+from otelkit.processors.plain import NUMBERS, PLAIN, class_name, is_wide, items_of, scalar_text
 
 __all__ = ["repair", "repair_text"]
 
 _MAX_DEPTH = 64
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
 def repair_text(text: str) -> str:
@@ -53,11 +53,28 @@ def repair(value: Any) -> Any:
     if kind in PLAIN or kind is bytes:
         return value
     try:
-        if kind is dict and all(map(_is_fine, value)) and all(map(_is_fine, value.values())):
+        if kind is dict and _all_fine(value):
             return value
         return _repair_nested(value, 0)
     except Exception:
         return f"<{class_name(kind)}>"
+
+
+def _all_fine(value: dict[Any, Any]) -> bool:
+    """Whether keys and values are scalars that can be encoded; written out, as it sees every attribute."""
+    for key, item in value.items():
+        kind = type(item)
+        if kind is str:
+            if not item.isascii():
+                return False
+        elif kind is int:
+            if not _INT64_MIN <= item <= _INT64_MAX:
+                return False
+        elif kind not in PLAIN:
+            return False
+        if not (_is_fine(key) if type(key) is not str else key.isascii()):
+            return False
+    return True
 
 
 def _is_fine(item: Any) -> bool:
@@ -71,31 +88,35 @@ def _repair_nested(value: Any, depth: int) -> Any:
     kind = type(value)
     if depth > _MAX_DEPTH:
         return f"<{class_name(kind)}: nested too deeply>"
-    if kind is tuple or kind is list:
+    if issubclass(kind, (tuple, list)):
         return _repair_sequence(value, depth)
-    if issubclass(kind, Mapping):
+    if issubclass(kind, dict):
         mended = {
-            repair_text(key if type(key) is str else safe_str(key)): _repair_nested(item, depth + 1)
-            for key, item in value.items()
+            key if _is_fine(key) and type(key) is str else _text(key): _repair_nested(item, depth + 1)
+            for key, item in dict.items(value)
         }
         return value if kind is dict and _same(value, mended) else mended
+    return repair(value) if kind in PLAIN or kind is bytes else _text(value)
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
     if issubclass(kind, str):
-        return repair_text(value if kind is str else str.__str__(value))
-    if kind in PLAIN or kind is bytes:
-        return repair(value)
-    return f"<{class_name(kind)}>"
+        return repair_text(str.__str__(value))
+    return scalar_text(value) if kind in PLAIN or kind is bytes else f"<{class_name(kind)}>"
 
 
-def _repair_sequence(value: Sequence[Any], depth: int) -> Any:
-    items = [_repair_nested(item, depth + 1) for item in value]
-    if all(map(_is_same, items, value)):
+def _repair_sequence(value: list[Any] | tuple[Any, ...], depth: int) -> Any:
+    before = items_of(value)
+    items = [_repair_nested(item, depth + 1) for item in before]
+    if all(map(_is_same, items, before)):
         return value
-    if any(type(old) is int and type(new) is str for old, new in zip(value, items, strict=True)):
+    if any(type(old) is int and type(new) is str for old, new in zip(before, items, strict=True)):
         items = [scalar_text(item) if type(item) in NUMBERS else item for item in items]
     return tuple(items)
 
 
-def _same(before: Mapping[Any, Any], after: Mapping[str, Any]) -> bool:
+def _same(before: dict[Any, Any], after: dict[str, Any]) -> bool:
     return len(before) == len(after) and all(
         old is new and before[old] is after[new] for old, new in zip(before, after, strict=True)
     )

@@ -5,7 +5,8 @@ Runs on our own thread. The span itself is never changed; a clean one is handed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Link
@@ -31,38 +32,59 @@ def clean_span(span: ReadableSpan, redactor: Redactor) -> ReadableSpan:
     Returns:
         ``span`` itself when there was nothing to change.
     """
-    name = repair_text(redactor.text(span.name))
-    attributes = _clean(span.attributes, redactor)
-    events = [_clean_event(event, redactor) for event in span.events]
-    links = [_clean_link(link, redactor) for link in span.links]
-    status = _clean_status(span.status, redactor)
-    same = (
-        name is span.name
-        and attributes is None
-        and status is span.status
-        and all(new is old for new, old in zip(events, span.events))
-        and all(new is old for new, old in zip(links, span.links))
-    )
-    return span if same else _copy(span, name, attributes, events, links, status)
+    name, status = span.name, span.status
+    shown = repair_text(redactor.text(name))
+    attributes, events, links = _held(span)
+    attributes = _clean(attributes, redactor)
+    events = _each(events, _clean_event, redactor)
+    links = _each(links, _clean_link, redactor)
+    told = _clean_status(status, redactor) if status.description else status
+    if shown is name and attributes is None and events is None and links is None and told is status:
+        return span
+    return _copy(span, shown, attributes, events, links, told)
+
+
+# What stands behind the properties, which copy it at each use.
+_behind = attrgetter("_attributes", "_events", "_links")
+
+
+def _held(span: ReadableSpan) -> tuple[Any, Any, Any]:
+    try:
+        return _behind(span)  # type: ignore[no-any-return]
+    except AttributeError:  # somebody else's class
+        return span.attributes, span.events, span.links
+
+
+def _each(
+    items: Sequence[Any], function: Callable[[Any, Redactor], Any], redactor: Redactor
+) -> list[Any] | None:
+    """The items cleaned, or None when all of them are fine."""
+    if not items:
+        return None
+    before = tuple(items)
+    after = [function(item, redactor) for item in before]
+    return None if all(map(is_, after, before)) else after
 
 
 def _clean(attributes: Mapping[str, Any] | None, redactor: Redactor) -> dict[str, Any] | None:
     """The attributes redacted and repaired, or None when they are fine."""
     if not attributes:
         return None
-    plain = dict(attributes)
+    # The SDK's container holds a dict; going through its own methods takes a lock for each key.
+    held = getattr(attributes, "_dict", None)
+    plain = held if type(held) is dict else dict(attributes)
     redacted = redactor.fields(plain)
     repaired = repair(redacted)
     return None if repaired is plain else repaired
 
 
 def _clean_event(event: Event, redactor: Redactor) -> Event:
-    from opentelemetry.sdk.trace import Event as SdkEvent
-
     name = repair_text(redactor.text(event.name))
     attributes = _clean(event.attributes, redactor)
     if name is event.name and attributes is None:
         return event
+    from opentelemetry.sdk.trace import Event as SdkEvent
+
     kept = event.attributes if attributes is None else attributes
     return SdkEvent(name=name, attributes=kept, timestamp=event.timestamp)
 
@@ -73,9 +95,7 @@ def _clean_link(link: Link, redactor: Redactor) -> Link:
 
 
 def _clean_status(status: Status, redactor: Redactor) -> Status:
-    if not status.description:
-        return status
-    description = repair_text(redactor.text(status.description))
+    description = repair_text(redactor.text(status.description or ""))
     return status if description is status.description else Status(status.status_code, description)
 
 
@@ -83,8 +103,8 @@ def _copy(
     span: ReadableSpan,
     name: str,
     attributes: dict[str, Any] | None,
-    events: list[Event],
-    links: list[Link],
+    events: list[Event] | None,
+    links: list[Link] | None,
     status: Status,
 ) -> ReadableSpan:
     copy = _blank(span)
@@ -92,8 +112,10 @@ def _copy(
     copy._status = status
     if attributes is not None:
         copy._attributes = _like(span._attributes, attributes)
-    copy._events = _counted(span._events, events)
-    copy._links = _counted(span._links, links)
+    if events is not None:
+        copy._events = _counted(span._events, events)
+    if links is not None:
+        copy._links = _counted(span._links, links)
     return copy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -25,7 +24,15 @@ def asgi_app() -> ASGIApp:
         app = FastAPI()
         app.mount("/metrics", otelkit.prometheus.asgi_app())
     """
-    return _serve
+    return _App()
+
+
+class _App:
+    """An object, not a function: frameworks that also take request handlers tell the two apart so."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        await _serve(scope, receive, send)
 
 
 async def _serve(scope: Message, receive: Receive, send: Send) -> None:
@@ -36,6 +43,8 @@ async def _serve(scope: Message, receive: Receive, send: Send) -> None:
     elif scope["method"] not in ("GET", "HEAD"):
         await _respond(send, 405, b"", [(b"allow", b"GET, HEAD")])
     else:
+        import asyncio  # a program without an event loop does not pay for it
+
         accept = b",".join(value for name, value in scope["headers"] if name.lower() == b"accept")
         page, content_type = await asyncio.to_thread(render, accept.decode("latin-1"))
         headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]

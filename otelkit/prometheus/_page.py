@@ -101,15 +101,16 @@ class Page:
 
     def _shown(self) -> list[_Shown]:
         host, taken = _host() if self._extra_registry else ([], set())
-        with self._lock:
-            ours = [_Shown(one, is_ours=True) for one in self._own_families(frozenset(taken))]
+        ours: list[_Shown] = []
+        with self._lock, _guard.guard("prometheus metrics"):
+            ours.extend(_Shown(one, is_ours=True) for one in self._own_families(frozenset(taken)))
         taken.update(name for one in ours for name in names_of(one.family))
         bridged = _free(bridged_families(), taken) if self._extra_registry else []
         return [*ours, *host, *bridged]
 
     def _own_families(self, hosts: frozenset[str]) -> Iterator[Family]:
         metrics_data = self._collect()
-        if metrics_data is not None:
+        if metrics_data is not None and metrics_data.resource_metrics:
             self._resource = metrics_data.resource_metrics[0].resource.attributes
         if self._resource and self._reader.connected:
             with _guard.guard("prometheus target_info"):

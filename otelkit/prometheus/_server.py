@@ -40,7 +40,8 @@ class Server:
 
         self._http = http_server(host, port)
         address = self._http.server_address
-        self.host, self.port = str(address[0]), int(address[1])
+        self.host: str = str(address[0])
+        self.port: int = int(address[1])
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otelkit-prometheus", daemon=True)
         self._thread.start()

@@ -141,7 +141,7 @@ def entry_points(group: str, *known: str) -> Parser:
 
 def registered(group: str, name: str) -> bool:
     """Whether an installed package registers ``name`` in the entry point ``group``."""
-    from importlib.metadata import entry_points as installed  # noqa: PLC0415 - only for rare names
+    from importlib.metadata import entry_points as installed
 
     return bool(installed(group=group, name=name))
 

@@ -60,7 +60,7 @@ def complaint(row: Row, origin: str, text: str) -> str:
 
 def similar(name: str, known: Iterable[str]) -> str:
     """A question with the known name that is closest to ``name``, or nothing."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+    from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

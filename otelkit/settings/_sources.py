@@ -119,9 +119,9 @@ def _read_file() -> tuple[Mapping[str, Any], str | None]:
 
 def _parse_file(path: str) -> tuple[Mapping[str, Any], str | None]:
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - only where there is a file
+        import tomllib
     else:
-        import tomli as tomllib  # noqa: PLC0415
+        import tomli as tomllib
 
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - as above

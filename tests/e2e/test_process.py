@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+
 from process import Program, run
 
 WAITING = "import time; print('ready'); time.sleep(60)"

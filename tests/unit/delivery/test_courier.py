@@ -139,6 +139,17 @@ def test_failing_second_exit_does_not_decide(made, gate):
     assert 1 == queue.counts().delivered
 
 
+def test_others_do_not_wait_for_the_deciding_exit(made, gate):
+    """An exit of the user's gets its batch while the deciding one still waits for its collector."""
+    other = Gate()
+    gate.open.clear()
+    queue, courier = made(exits=[gate, other])
+    queue.put(1)
+    courier.flush(timeout_s=0.2)
+
+    assert ([], [[1]]) == (gate.batches, other.batches)
+
+
 def test_close_sends_the_rest_and_closes_the_exits(made, gate):
     """Closing delivers what waits, ends the thread and closes each exit once."""
     queue, courier = made()
@@ -235,6 +246,6 @@ def test_lost_line_names_signals_reasons_and_place():
 
     line = lost_line({"spans": queue.counts()}, where="http://collector:4318", final=False)
 
-    assert "1 spans (queue_full 1)" in line
+    assert "1 span (queue_full 1)" in line
     assert "http://collector:4318" in line
     assert lost_line({}, where="x", final=True) is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import io
 import json
+import logging
 import pickle
 
+import pytest
 import structlog
 
 from otelkit import logs
@@ -70,3 +72,20 @@ def test_every_way_of_binding_keeps_the_name(install, lines):
 def test_loggers_can_be_pickled():
     """A logger survives a trip to another process."""
     assert pickle.loads(pickle.dumps(logs.get_logger("mine")))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_follows_every_configuration(cached):
+    """A logger that was used follows a later structlog.configure, whatever it changes."""
+    out = io.StringIO()
+    factory = structlog.PrintLoggerFactory(out)
+    structlog.configure(
+        processors=[lambda *_: "one"], logger_factory=factory, cache_logger_on_first_use=cached
+    )
+    log = logs.get_logger("mine")
+    log.info("x")
+    structlog.configure(processors=[lambda *_: "two"])
+    log.info("x")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    log.info("x")
+    assert out.getvalue() == "one\ntwo\n"

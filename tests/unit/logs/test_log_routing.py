@@ -170,3 +170,26 @@ def test_wrapper_around_logging(install, exported, make_logger):
     install()
     structlog.get_logger().info("hi", n=1)
     assert (exported.one().body, exported.one().attributes["n"]) == ("hi", 1)
+
+
+def test_a_handler_that_logs(install, exported, routed, bare_root, capsys):
+    """A record logged while another one is handled takes nothing from it."""
+
+    class Chatty(logging.Handler):
+        def emit(self, record):
+            logging.getLogger("inner").info("meanwhile")
+
+    bare_root()
+    routed(JSONRenderer())
+    install()
+    outer = logging.getLogger("outer")
+    handler = Chatty()
+    outer.addHandler(handler)
+    structlog.get_logger("outer").info("hi", n=1)
+    outer.removeHandler(handler)
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["event"], second) == (
+        "meanwhile",
+        {"n": 1, "event": "hi", "level": "info", "logger": "outer"},
+    )
+    assert [record.body for record in exported()] == ["hi", "meanwhile"]

@@ -241,6 +241,21 @@ def test_suppressed_context(install, exported, lines):
     assert [record.body for record in exported()] == ["outside"]
 
 
+def test_our_own_threads_are_silent(install, exported, lines):
+    """What an exporter's HTTP client logs on our thread is neither a line nor a record."""
+    import threading
+
+    def work():
+        with suppress():
+            logging.getLogger("urllib3").debug("connect")
+
+    install(log_level=logging.DEBUG)
+    thread = threading.Thread(target=work, name="otelkit-courier-test")
+    thread.start()
+    thread.join()
+    assert (lines(), exported()) == ([], [])
+
+
 def test_exporting_that_logs_does_not_loop(install, exported, monkeypatch, lines):
     """A logs API that logs while it takes a record produces one record."""
     from otelkit import _otel
@@ -292,3 +307,39 @@ def test_fields_named_like_ids(install, exported, make_logger, out, tracer):
         logger.info("x", extra={"trace_id": "mine"})
     assert exported.one().attributes["trace_id"] == "mine"
     assert out.getvalue().startswith("mine x trace_id=")
+
+
+def test_bound_fields_named_like_parts_of_a_record(install, exported, make_logger, out):
+    """A bound field called msg, args or name does not break the application's record."""
+    logger = make_logger("app", stream=out, fmt="%(name)s %(message)s")
+    install()
+    with correlation.bind(msg="a", args="b", name="c", message="d"):
+        logger.info("hi %s", "there")
+    assert out.getvalue().startswith("app hi there msg=a")
+    assert exported.one().attributes["msg"] == "a"
+
+
+def test_a_redaction_callback_reaches_their_lines(install, make_logger, out):
+    """What a callback hides is hidden on the application's lines, message and traceback."""
+    logger = make_logger("app", stream=out)
+    install(redact=lambda _, value: value.replace("Jane", "J.") if isinstance(value, str) else value)
+    try:
+        raise ValueError("Jane" + " left")
+    except ValueError:
+        logger.exception("for %s", "Jane Doe")
+    assert "ValueError: J. left" in out.getvalue()
+    assert out.getvalue().startswith("ERROR:for J. Doe\n")
+
+
+def test_a_callback_and_a_formatter_that_needs_the_arguments(install, make_logger, out):
+    """A formatter that cannot do without the record's arguments gets them."""
+
+    class Needy(logging.Formatter):
+        def format(self, record):
+            (one,) = record.args
+            return f"needy {one}"
+
+    logger = make_logger("app", stream=out, formatter=Needy())
+    install(redact=lambda _, value: value.upper() if isinstance(value, str) else value)
+    logger.info("x %s", "a")
+    assert out.getvalue() == "needy a\n"

@@ -15,6 +15,7 @@ from otelkit.prometheus._names import exposed_name
         ("http.sent", "By", "counter", "http_sent_bytes_total"),
         ("sent_bytes", "By", "counter", "sent_bytes_total"),
         ("sent_bytes_total", "By", "counter", "sent_bytes_total"),
+        ("a_total_total", "", "counter", "a_total_total"),
         ("hits", "1", "counter", "hits_total"),
         ("a.-.b", "", "counter", "a_b_total"),
         ("a.", "", "counter", "a_total"),

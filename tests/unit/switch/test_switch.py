@@ -179,6 +179,18 @@ def test_units_choose_the_buckets(telemetry):
     assert (1.0, 2.0) == telemetry.metric("own").point.bounds
 
 
+@pytest.mark.parametrize("bounds", [[float("inf")], [1, 1], [3, 1], ["a"], [], 7])
+def test_odd_bucket_bounds_do_not_raise(telemetry, bounds):
+    """Bounds that are infinite, repeated, unsorted or no numbers make a histogram that works."""
+    histogram = otelkit.get_meter("odd").create_histogram(
+        "odd_bounds_" + str(abs(hash(str(bounds)))),
+        explicit_bucket_boundaries_advisory=bounds,
+    )
+    histogram.record(2)
+
+    assert 1 == sum(metric.count for metric in telemetry.metrics if metric.kind == "histogram")
+
+
 def test_turning_while_threads_measure_loses_nothing():
     """Adds from other threads during a turn land in one run or the other, exactly."""
     counter = metrics.get_meter("race").create_counter("race")

@@ -1,0 +1,102 @@
+"""The same tasks done with otelkit."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import otelkit
+from benchmarks.plain_side import log_tasks
+from benchmarks.work import QUEUE, DropMetrics, DropSpans, Side, drop_logs, metric_tasks, series, span_tasks
+from opentelemetry import metrics, trace
+
+__all__ = ["open_side"]
+
+
+def open_side(group: str) -> Side:
+    """The tasks of a group, with a runtime like the plain side's set-up."""
+    return _GROUPS[group]()
+
+
+def _start(**more: Any) -> otelkit.Runtime:
+    """A runtime whose only ways out are the given ones (and the page for /metrics)."""
+    os.environ.update(
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+        OTEL_BSP_MAX_QUEUE_SIZE=str(QUEUE),
+        OTEL_BLRP_MAX_QUEUE_SIZE=str(QUEUE),
+        OTEL_BLRP_SCHEDULE_DELAY="1000",
+    )
+    return otelkit.init(service_name="bench", **more)
+
+
+def _pushed() -> Any:
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    return PeriodicExportingMetricReader(DropMetrics(), export_interval_millis=3_600_000)
+
+
+def _hot() -> Side:
+    spans, records = DropSpans(), drop_logs()
+    runtime = _start(span_exporters=[spans], log_exporters=[records], log_format="json")
+    tracer = trace.get_tracer("bench")
+    tasks = span_tasks(tracer)
+
+    def span(calls):
+        for number in range(calls):
+            with otelkit.span("checkout", {"cart.items": number, "shop": "north", "express": True}):
+                pass
+
+    logger = otelkit.get_logger("bench.structlog")
+    loggers = {
+        "log_structlog": logger,
+        "log_structlog_api": logger,
+        "log_stdlib": logging.getLogger("bench.stdlib"),
+    }
+    tasks |= {"span": span, **log_tasks(loggers, tracer)}
+
+    def verify():
+        counts = runtime.stats()
+        if not spans.count or not records.count or any(count.lost for count in counts.values()):
+            raise RuntimeError(f"{spans.count} spans and {records.count} log records arrived: {counts}")
+
+    return Side(tasks=tasks, flush=runtime.flush, verify=verify)
+
+
+def _metrics() -> Side:
+    _start(span_exporters=[DropSpans()], metric_readers=[_pushed()])
+    return Side(tasks=metric_tasks(metrics.get_meter("bench"), trace.get_tracer("bench")))
+
+
+def _unsampled() -> Side:
+    runtime = _start(span_exporters=[DropSpans()], sample_ratio=0.0)
+    return Side(tasks=span_tasks(trace.get_tracer("bench")), flush=runtime.flush)
+
+
+def _memory() -> Side:
+    from otelkit.testing import capture
+
+    def fresh(calls):
+        for _ in range(calls):
+            with capture():
+                pass
+
+    return Side(tasks={"memory": fresh})
+
+
+def _scrape() -> Side:
+    runtime = _start(metric_readers=[_pushed()])
+    series(metrics.get_meter("bench"))
+    page = runtime._parts.page
+
+    def scrape(calls):
+        for _ in range(calls):
+            shown, _ = page.render()
+        return shown
+
+    return Side(tasks={"scrape": scrape})
+
+
+_GROUPS = {"hot": _hot, "metrics": _metrics, "unsampled": _unsampled, "memory": _memory, "scrape": _scrape}

@@ -1,0 +1,117 @@
+"""The table of what is measured: which tasks, in which process, how often, and the aim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ROWS", "SIDES", "STARTUPS", "Row", "Startup"]
+
+SIDES = ("otelkit", "plain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A task that is repeated in a running process.
+
+    Attributes:
+        key: Its name in the two sides' code.
+        title: Its name in the table.
+        group: Rows of one group share a process for each side.
+        calls: How often it is done in one round.
+        aim: The ratio that is not to be exceeded.
+        rounds: The number of rounds as a share of the usual one; for what takes long.
+    """
+
+    key: str
+    title: str
+    group: str
+    calls: int
+    aim: float = 1.0
+    rounds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startup:
+    """Something that a fresh process does once.
+
+    Attributes:
+        title: Its name in the table.
+        aim: The ratio that is not to be exceeded.
+        programs: The program of each side; it ends by ``os._exit`` when it is done.
+    """
+
+    title: str
+    aim: float
+    programs: dict[str, str]
+
+
+ROWS = (
+    Row(key="span", title="otelkit.span with 3 attributes", group="hot", calls=1_500),
+    Row(key="span_switch", title="start_as_current_span, 3 attributes", group="hot", calls=1_500),
+    Row(key="span_nested", title="3 nested spans with 2 events", group="hot", calls=400),
+    Row(key="span_unsampled", title="span that is not sampled", group="unsampled", calls=4_000),
+    Row(key="log_structlog", title="structlog line and its record", group="hot", calls=800),
+    Row(key="log_structlog_api", title="the same, record by the bare API", group="hot", calls=800),
+    Row(key="log_stdlib", title="logging line and its record", group="hot", calls=800),
+    Row(key="counter", title="counter.add with 2 attributes", group="metrics", calls=3_000),
+    Row(key="histogram", title="histogram.record with 2 attributes", group="metrics", calls=3_000),
+    Row(key="memory", title="a fresh in-memory runtime", group="memory", calls=10),
+    Row(key="scrape", title="scrape of 10,000 series", group="scrape", calls=1, rounds=0.4),
+)
+
+_EXIT = "\nimport os; os._exit(0)"
+
+_INIT = "import otelkit\notelkit.init(service_name='bench', endpoint='http://127.0.0.1:9')"
+
+# The documentation's own way to have the same parts.
+_PLAIN_INIT = """
+import structlog
+from opentelemetry import metrics, trace
+from opentelemetry._logs import set_logger_provider
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+where = "http://127.0.0.1:9"
+resource = Resource.create({"service.name": "bench"})
+traces = TracerProvider(resource=resource)
+traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=where + "/v1/traces")))
+trace.set_tracer_provider(traces)
+pushed = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=where + "/v1/metrics"))
+metrics.set_meter_provider(
+    MeterProvider(metric_readers=[pushed, PrometheusMetricReader()], resource=resource)
+)
+logs = LoggerProvider(resource=resource)
+logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=where + "/v1/logs")))
+set_logger_provider(logs)
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+)
+"""
+
+STARTUPS = (
+    Startup(
+        title="import of otelkit",
+        aim=1.0,
+        programs={"otelkit": "import otelkit" + _EXIT, "plain": "import opentelemetry.sdk.trace" + _EXIT},
+    ),
+    Startup(
+        title="import and init, against the same parts",
+        aim=1.1,
+        programs={"otelkit": _INIT + _EXIT, "plain": _PLAIN_INIT + _EXIT},
+    ),
+)
