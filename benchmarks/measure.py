@@ -20,6 +20,7 @@ __all__ = ["Result", "measure_row", "measure_startup", "sides"]
 
 _ROOT = Path(__file__).parents[1]
 _BARE = "import os; os._exit(0)"
+_ELSEWHERE = "import os; os.chdir('/')\n"  # a folder without a pyproject.toml to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,7 @@ def _run(program: str) -> dict[str, Any]:
     begun = time.perf_counter()
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", _ELSEWHERE + program],
         _environment(),
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )

@@ -124,10 +124,10 @@ def init(
             f"init was given settings= together with {', '.join(sorted(given))}. "
             "Give either the Settings object or the arguments; dataclasses.replace changes a Settings."
         )
-    from otelkit import settings as settings_room
-
-    resolved = settings_room.resolve(**given) if settings is None else settings
     with _init_lock, _collector_paused():
+        from otelkit import settings as settings_room
+
+        resolved = settings_room.resolve(**given) if settings is None else settings
         try:
             return _run(resolved)
         except ConfigurationError:
@@ -141,14 +141,18 @@ def init(
 def _collector_paused() -> Iterator[None]:
     """No garbage collection inside.
 
-    Loading the SDK makes hundreds of thousands of objects and no garbage; looking for some again and
-    again is a tenth of the time that `init` takes.
+    Loading the SDK makes fifty thousand objects and no garbage; looking for some again and again is
+    a tenth of the time that `init` takes.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # Both together make everything old, as it would be by now; nothing is looked at for it.
+            gc.freeze()
+            gc.unfreeze()
         if was_on:
             gc.enable()
 
@@ -162,7 +166,7 @@ def _run(settings: Settings) -> Runtime:
     from otelkit import runtime
 
     present = runtime.current()
-    if present is not None and present.settings == settings:
+    if present is not None and not present.ending and present.settings == settings:
         return present
     for line in (*settings.problems, *settings.advice):
         _guard.say(line, key=f"settings:{line}")

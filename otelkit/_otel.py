@@ -133,11 +133,11 @@ def start_span_of(tracer: Any, span_class: type[Any]) -> Callable[..., Any]:
     function = getattr(start, "__func__", None)
     if not isinstance(function, FunctionType) or "_Span" not in function.__code__.co_names:
         return start  # type: ignore[no-any-return]
-    return MethodType(_with_span_class(function, span_class), tracer)
+    return MethodType(_with_span_class(function, span_class), tracer)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
-def _with_span_class(function: FunctionType, span_class: type[Any]) -> FunctionType:
+def _with_span_class(function: FunctionType, span_class: Any) -> FunctionType:
     names = {**function.__globals__, "_Span": span_class}
     made = FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
@@ -163,12 +163,12 @@ def exporter_class(signal: str, protocol: str) -> type[Any]:
 def make_record(**fields: Any) -> LogRecord:
     """A log record of the API's fields; one given without a time is stamped with the present one."""
     exception = fields.pop("exception", None)
-    record: LogRecord = (globals().get("LogRecord") or __getattr__("LogRecord"))(**fields)
+    record: Any = (globals().get("LogRecord") or __getattr__("LogRecord"))(**fields)
     if record.observed_timestamp is None:
         record.observed_timestamp = time_ns()
     if exception is not None:
         record.exception = exception
-    return record
+    return record  # type: ignore[no-any-return]
 
 
 def exporter_preferences(exporter: Any) -> tuple[dict[type, Any] | None, dict[type, Any] | None]:
@@ -296,11 +296,12 @@ def register_provider(signal: str, provider: Any) -> Any:
     """
     from opentelemetry import _logs, metrics, trace
 
-    home, variable, register = {
+    homes: dict[str, tuple[Any, str, Callable[[Any], None]]] = {
         "traces": (trace, "_TRACER_PROVIDER", trace.set_tracer_provider),
         "metrics": (metrics._internal, "_METER_PROVIDER", metrics.set_meter_provider),
         "logs": (_logs._internal, "_LOGGER_PROVIDER", _logs.set_logger_provider),
-    }[signal]
+    }
+    home, variable, register = homes[signal]
     if getattr(home, variable) is None:
         register(provider)
     present = getattr(home, variable)

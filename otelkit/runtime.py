@@ -43,6 +43,7 @@ class Runtime:
     Attributes:
         settings: What it was made from.
         plan: What it is made of; prints as a few lines.
+        ending: Whether it was told to end.
     """
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
@@ -67,6 +68,7 @@ class Runtime:
         self._closers: list[Callable[[], object]] = []
         self._ending = threading.Lock()
         self._delivered_all: bool | None = None
+        self.ending = False
         self._pid = os.getpid()
 
     # -- life ---------------------------------------------------------------------------------
@@ -136,6 +138,7 @@ class Runtime:
         if timeout_s is None:
             timeout_s = self.settings.shutdown_timeout_s
         deadline = time.monotonic() + timeout_s
+        self.ending = True
         with _guard.guard("runtime.shutdown"):
             is_current = _current is self
             if is_current:

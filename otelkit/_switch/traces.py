@@ -11,6 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, get_current_span
 
 from otelkit._switch.base import SwitchProvider
 from otelkit.pipeline.current import CurrentSpan
+from otelkit.processors.origin import foreign_span
 
 __all__ = ["SwitchTracer", "SwitchTracerProvider"]
 
@@ -35,7 +36,7 @@ class SwitchTracer(trace.Tracer):
     def __init__(self, scope: tuple[Any, ...]) -> None:
         self.scope = scope
         # In place of the method below: the same without a call in between.
-        self.start_as_current_span = partial(CurrentSpan, self)  # type: ignore[method-assign,assignment]
+        self.start_as_current_span = partial(CurrentSpan, self)  # type: ignore[method-assign]
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
         """Start a span; see `opentelemetry.trace.Tracer.start_span`."""
@@ -103,7 +104,7 @@ class _Forward:
     def on_end(self, span: Any) -> None:
         source = self._provider.source
         if source is not None:
-            source.processors.on_end(span)
+            source.processors.on_end(foreign_span(span))
 
     def shutdown(self) -> None:
         self._provider.force_flush(2_000)

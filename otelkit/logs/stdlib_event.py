@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from otelkit.logs.levels import level_name
 from otelkit.processors.limits import safe_str, snapshot
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from otelkit.logs.chain import Chain
     from otelkit.logs.running import Frame
 
@@ -25,6 +28,8 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
     "message", "asctime", "taskName", "color_message", "_logger", "_name", "_record", "_from_structlog",
     "otelTraceID", "otelSpanID", "otelTraceSampled", "otelServiceName",
 ))  # fmt: skip
+# Modules between the call of a structlog logger and the record of the standard library.
+_BETWEEN = ("structlog", "logging", "otelkit.logs")
 _IDS = frozenset(Ids._fields)
 _STRUCTLOG_PARTS = frozenset((
     "event", "exc_info", "stack_info", "stack", "exception", "timestamp", "level", "logger",
@@ -108,8 +113,22 @@ def carried_event(frame: Frame, record: logging.LogRecord) -> Event | None:
     event.logger = record.name
     event.level = record.levelno
     event.level_name = _level_name(record)
-    event.code = event.code or Code(record.pathname, record.funcName or "", record.lineno)
+    event.code = event.code or _caller() or Code(record.pathname, record.funcName or "", record.lineno)
     return event
+
+
+def _caller() -> Code | None:
+    """Where structlog was called.
+
+    The record itself says so only if its logger was made after structlog's `LoggerFactory`, which
+    exchanges the class of later loggers.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not str(frame.f_globals.get("__name__")).startswith(_BETWEEN):
+            return Code(frame.f_code.co_filename, frame.f_code.co_name, frame.f_lineno)
+        frame = frame.f_back
+    return None
 
 
 def _level_name(record: logging.LogRecord) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard, _otel
 from otelkit.processors.context import suppressed
 from otelkit.processors.logdata import shape
+from otelkit.processors.origin import clean_resource, clean_scope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -128,10 +130,13 @@ class Logs:
         self._clock = clock
 
     def accept(self, log_record: Any) -> None:
-        """Take a record that somebody else's provider made."""
+        """Take a record that somebody else's provider made; it stays as it is for the other's exporters."""
         if not suppressed():
-            log_record.log_record = shape(log_record.log_record, self._redactor)
-            self.processors.on_emit(log_record)
+            ours = copy.copy(log_record)
+            ours.log_record = shape(log_record.log_record, self._redactor)
+            ours.instrumentation_scope = clean_scope(log_record.instrumentation_scope)
+            ours.resource = clean_resource(log_record.resource)
+            self.processors.on_emit(ours)
 
     def get_logger(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None

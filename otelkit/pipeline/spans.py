@@ -34,7 +34,7 @@ _PLAIN = frozenset({bool, int, float})
 _MAX_MESSAGE = 8_192
 
 
-class Span(_otel.SdkSpan):  # type: ignore[misc,name-defined]  # resolved lazily: Any for mypy
+class Span(_otel.SdkSpan):
     """The SDK's span; every method is safe to call with anything, at any time."""
 
     # The SDK's tracer makes the span; these are what it has before anything is set on it.

@@ -50,7 +50,7 @@ _behind = attrgetter("_attributes", "_events", "_links")
 
 def _held(span: ReadableSpan) -> tuple[Any, Any, Any]:
     try:
-        return _behind(span)  # type: ignore[no-any-return]
+        return _behind(span)
     except AttributeError:  # somebody else's class
         return span.attributes, span.events, span.links
 
@@ -142,6 +142,12 @@ def _counted(bounded: Any, items: list[Any]) -> Any:
 
     if not isinstance(bounded, BoundedList):
         return items
-    copy = BoundedList.from_seq(bounded._dq.maxlen, items)
+    copy = BoundedList.from_seq(_capacity(bounded), items)
     copy.dropped = bounded.dropped
     return copy
+
+
+def _capacity(bounded: Any) -> int | None:
+    """How many items the SDK's list holds; it tells nobody."""
+    capacity: int | None = bounded._dq.maxlen
+    return capacity

@@ -71,7 +71,10 @@ SCRIPT = """
 import app, uvicorn
 if app.INIT == "script":
     app.init()
-uvicorn.run(app.app, port=0)
+try:
+    uvicorn.run(app.app, port=0)
+except KeyboardInterrupt:  # newer versions catch it themselves
+    pass
 with app.span():
     app.told()
 print("after the server", flush=True)

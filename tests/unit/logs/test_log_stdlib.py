@@ -266,9 +266,9 @@ def test_exporting_that_logs_does_not_loop(install, exported, monkeypatch, lines
         def __init__(self, name):
             self.inner = fetch(name)
 
-        def emit(self, **fields):
+        def emit(self, record=None, **fields):
             logging.getLogger("urllib3").debug("sending")
-            self.inner.emit(**fields)
+            self.inner.emit(record, **fields)
 
     monkeypatch.setattr(_otel, "get_logger", Chatty)
     install(log_level=logging.DEBUG)
