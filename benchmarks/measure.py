@@ -28,7 +28,7 @@ class Result:
     """What one row took.
 
     Attributes:
-        title, aim: The row's.
+        title, aim, limit_s: The row's.
         otelkit_s, plain_s: Seconds of CPU time for one call, of the thread that calls.
         process: The ratio of the CPU time of all threads.
         wall: The ratio of the wall time.
@@ -40,6 +40,14 @@ class Result:
     plain_s: float
     process: float
     wall: float
+    limit_s: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether the aim was missed; half a hundredth is not shown and does not count."""
+        if self.limit_s is not None:
+            return self.otelkit_s > self.limit_s
+        return round(self.ratio, 2) > self.aim
 
     @property
     def ratio(self) -> float:
@@ -111,6 +119,7 @@ def measure_row(row: Row, children: dict[str, _Child], *, rounds: int, calls: in
     return Result(
         title=row.title,
         aim=row.aim,
+        limit_s=row.limit_s,
         otelkit_s=_median(found["otelkit"], "thread") / calls,
         plain_s=_median(found["plain"], "thread") / calls,
         process=_ratio(found, "process"),

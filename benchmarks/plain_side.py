@@ -14,7 +14,18 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from benchmarks.work import QUEUE, DropMetrics, DropSpans, Side, Task, drop_logs, metric_tasks, series, span_tasks
+from benchmarks.work import (
+    QUEUE,
+    DropMetrics,
+    DropSpans,
+    Side,
+    Task,
+    drop_logs,
+    log_tasks,
+    metric_tasks,
+    series,
+    span_tasks,
+)
 
 __all__ = ["open_side"]
 
@@ -36,32 +47,27 @@ def _traced(**more: Any) -> tuple[TracerProvider, DropSpans]:
     return provider, exporter
 
 
-def _hot() -> Side:
+def _spans() -> Side:
+    traces, exporter = _traced()
+    tasks = span_tasks(trace.get_tracer("bench"))
+    tasks["span"] = tasks["span_switch"]
+    return Side(tasks=tasks, flush=traces.force_flush, arrived=lambda: exporter.count)
+
+
+def _logs() -> Side:
     from opentelemetry._logs import set_logger_provider
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
-    traces, spans = _traced()
-    records = drop_logs()
+    _traced()
+    exporter = drop_logs()
     logs = LoggerProvider(resource=_RESOURCE)
     logs.add_log_record_processor(
-        BatchLogRecordProcessor(records, max_queue_size=QUEUE, schedule_delay_millis=1_000)
+        BatchLogRecordProcessor(exporter, max_queue_size=QUEUE, schedule_delay_millis=1_000)
     )
     set_logger_provider(logs)
-    tracer = trace.get_tracer("bench")
-    tasks = span_tasks(tracer)
-    tasks["span"] = tasks["span_switch"]
-    tasks |= _logging(logs, tracer)
-
-    def flush():
-        traces.force_flush()
-        logs.force_flush()
-
-    def verify():
-        if not spans.count or not records.count:
-            raise RuntimeError(f"{spans.count} spans and {records.count} log records arrived")
-
-    return Side(tasks=tasks, flush=flush, verify=verify)
+    tasks = _logging(logs, trace.get_tracer("bench"))
+    return Side(tasks=tasks, flush=logs.force_flush, arrived=lambda: exporter.count)
 
 
 def _metrics() -> Side:
@@ -91,7 +97,10 @@ def _handler(provider: Any) -> logging.Handler:
 def _ids() -> dict[str, str]:
     """The ids of the current span, as the OpenTelemetry documentation puts them on a line."""
     context = trace.get_current_span().get_span_context()
-    return {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
+    return {
+        "trace_id": trace.format_trace_id(context.trace_id),
+        "span_id": trace.format_span_id(context.span_id),
+    }
 
 
 def _add_ids(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +158,11 @@ def _logging(provider: Any, tracer: Any) -> dict[str, Task]:
         cache_logger_on_first_use=True,
     )
     return log_tasks(
-        {"log_structlog": official_way, "log_structlog_api": by_hand, "log_stdlib": logging.getLogger("bench.stdlib")},
+        {
+            "log_structlog": official_way,
+            "log_structlog_api": by_hand,
+            "log_stdlib": logging.getLogger("bench.stdlib"),
+        },
         tracer,
     )
 
@@ -178,31 +191,6 @@ class _Emit:
             attributes=fields,
         )
         return event
-
-
-def log_tasks(loggers: dict[str, Any], tracer: Any) -> dict[str, Task]:
-    """One line with three fields, inside a span."""
-
-    def structlog_task(logger):
-        def log(calls):
-            with tracer.start_as_current_span("request"):
-                for number in range(calls):
-                    logger.info("order placed", order=number, shop="north", express=True)
-
-        return log
-
-    def stdlib_task(logger):
-        def log(calls):
-            with tracer.start_as_current_span("request"):
-                for number in range(calls):
-                    logger.info("order placed", extra={"order": number, "shop": "north", "express": True})
-
-        return log
-
-    return {
-        key: stdlib_task(logger) if key == "log_stdlib" else structlog_task(logger)
-        for key, logger in loggers.items()
-    }
 
 
 def _unsampled() -> Side:
@@ -248,4 +236,11 @@ def _scrape() -> Side:
     return Side(tasks={"scrape": scrape})
 
 
-_GROUPS = {"hot": _hot, "metrics": _metrics, "unsampled": _unsampled, "memory": _memory, "scrape": _scrape}
+_GROUPS = {
+    "spans": _spans,
+    "logs": _logs,
+    "metrics": _metrics,
+    "unsampled": _unsampled,
+    "memory": _memory,
+    "scrape": _scrape,
+}

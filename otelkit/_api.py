@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import metrics, trace
@@ -62,10 +60,7 @@ def init(
     log_setup: Literal["auto", "configure", "attach", "off"] | None = None,
     prometheus_port: int | None = None,
     metric_interval_s: float | None = None,
-    redact: bool
-    | Sequence[str | re.Pattern[str]]
-    | Callable[[str, object], object]
-    | None = None,
+    redact: bool | Sequence[str | re.Pattern[str]] | Callable[[str, object], object] | None = None,
     instrument: bool | Literal["auto"] | Sequence[str] | None = None,
     disabled_scopes: Sequence[str] | None = None,
     span_processors: Sequence[SpanProcessor] | None = None,
@@ -124,7 +119,7 @@ def init(
             f"init was given settings= together with {', '.join(sorted(given))}. "
             "Give either the Settings object or the arguments; dataclasses.replace changes a Settings."
         )
-    with _init_lock, _collector_paused():
+    with _init_lock:
         from otelkit import settings as settings_room
 
         resolved = settings_room.resolve(**given) if settings is None else settings
@@ -135,26 +130,6 @@ def init(
         except Exception:
             _guard.swallowed("init")
             return _run(dataclasses.replace(resolved, sdk_disabled=True, log_setup="off"))
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No garbage collection inside.
-
-    Loading the SDK makes fifty thousand objects and no garbage; looking for some again and again is
-    a tenth of the time that `init` takes.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():
-            # Both together make everything old, as it would be by now; nothing is looked at for it.
-            gc.freeze()
-            gc.unfreeze()
-        if was_on:
-            gc.enable()
 
 
 def _run(settings: Settings) -> Runtime:

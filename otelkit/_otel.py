@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import Logger, LoggerProvider, LogRecord, NoOpLogger, SeverityNumber
+    from opentelemetry.context import Context
     from opentelemetry.metrics import _Gauge as Gauge
     from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
     from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
@@ -48,6 +49,7 @@ __all__ = [
     "SdkLoggerProvider",
     "SdkSpan",
     "SeverityNumber",
+    "current_context",
     "get_logger",
     "get_logger_provider",
     "set_logger_provider",
@@ -81,6 +83,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(home[0]), home[1])
     globals()[name] = value
     return value
+
+
+# The context of the moment. A C function where the runtime context holds a context variable (the only
+# implementation there is): it is asked several times for each span, log record and measurement.
+current_context: Callable[[], Context] = getattr(
+    getattr(RUNTIME_CONTEXT, "_current_context", None), "get", RUNTIME_CONTEXT.get_current
+)
 
 
 def get_logger(name: str, version: str | None = None) -> Logger:
@@ -238,8 +247,13 @@ def sampler(name: str, argument: str | None) -> Any:
 
 
 def span_limits(
-    *, attributes: int | None, events: int | None, links: int | None, event_attributes: int | None,
-    link_attributes: int | None, length: int | None,
+    *,
+    attributes: int | None,
+    events: int | None,
+    links: int | None,
+    event_attributes: int | None,
+    link_attributes: int | None,
+    length: int | None,
 ) -> Any:
     """The SDK's span limits; None is no limit. Given whole, as the SDK raises for a malformed variable."""
     from opentelemetry.sdk.trace import SpanLimits
@@ -403,9 +417,7 @@ def prometheus_families(metric: Metric) -> list[Family]:
 
 def prometheus_target_info(attributes: Mapping[str, str]) -> Family:
     """The official exporter's ``target_info`` of a resource's attributes."""
-    family: Family = _prometheus_translator()._create_info_metric(
-        "target", "Target metadata", attributes
-    )
+    family: Family = _prometheus_translator()._create_info_metric("target", "Target metadata", attributes)
     return family
 
 

@@ -47,7 +47,7 @@ class Binding:
         unbind_contextvars(*before)
         bind_contextvars(**{name: value for name, value in before.items() if value is not ...})
 
-    def __enter__(self) -> Binding:  # noqa: PYI034 - `Self` is not in typing before Python 3.11
+    def __enter__(self) -> Binding:
         return self
 
     def __exit__(

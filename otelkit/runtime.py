@@ -221,9 +221,7 @@ class Runtime:
         parts = self._parts
         if parts is None:
             return
-        parts.courier.retire(
-            still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S
-        )
+        parts.courier.retire(still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S)
         _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
         _retired.append(self)
 
@@ -273,7 +271,7 @@ class Runtime:
 
 def _hurry_retired() -> None:
     """Let the runtimes that were replaced send what they have, in their own threads."""
-    for runtime in list(_retired):
+    for runtime in tuple(_retired):
         if runtime._parts is not None:
             runtime._parts.courier.retire(still_open=lambda: False, linger_s=0.0)
 

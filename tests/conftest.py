@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 import pytest
 
 os.environ["OTELKIT_RERAISE"] = "1"
-for _name in [name for name in os.environ if name.startswith(("OTEL_", "OTELKIT_")) and name != "OTELKIT_RERAISE"]:
+for _name in [
+    name for name in os.environ if name.startswith(("OTEL_", "OTELKIT_")) and name != "OTELKIT_RERAISE"
+]:
     del os.environ[_name]
 
 from otelkit import _guard  # noqa: E402 - after the environment is clean
@@ -26,8 +29,7 @@ def _nothing_leaks():
     """After each test: no runtime runs, no capture is open, no thread of ours is left."""
     _guard.forget()
     yield
-    import sys
-
+    _silence_observed_instruments()
     runtime = sys.modules.get("otelkit.runtime")
     if runtime is not None and runtime.current() is not None:
         runtime.current().shutdown(1.0)
@@ -36,6 +38,16 @@ def _nothing_leaks():
         thread.join(3.0)
     leaked = [thread.name for thread in ours if thread.is_alive()]
     assert not leaked, f"threads left behind: {leaked}"
+
+
+def _silence_observed_instruments():
+    """An instrument lives as long as the process; its callbacks shall not answer in other tests."""
+    switch = sys.modules.get("otelkit._switch")
+    for meter in list(switch.METRICS._proxies.values()) if switch is not None else ():
+        if meter.name != "before init":  # made by a test module, as an application does
+            for instrument in meter._instruments.values():
+                if hasattr(instrument, "_sources"):
+                    instrument._sources = ()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry import metrics
 
 from otelkit import _guard, _otel
+from otelkit.processors.context import current
 from otelkit.processors.limits import metric_attributes
 
 __all__ = [
@@ -46,7 +47,7 @@ def _guarded(record: Record, name: str) -> Record:
                     if type(value) not in _SCALARS or type(key) is not str or not key:
                         attributes = metric_attributes(attributes)
                         break
-            record(amount, attributes, context)
+            record(amount, attributes, current() if context is None else context)
         except Exception:
             _record_repaired(record, name, amount, attributes, context)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
+
+from otelkit.processors.terminal import colours_wanted, visible
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -53,10 +54,12 @@ def render_tree(spans: Iterable[ReadableSpan], *, colour: bool = False, attribut
 
 def _line(span: ReadableSpan, paint: dict[str, str], *, attributes: bool) -> str:
     failed = span.status.status_code.name == "ERROR"
-    parts = [f"{paint['red' if failed else 'bold']}{span.name}{paint['off']}"]
+    parts = [f"{paint['red' if failed else 'bold']}{_folded(span.name)}{paint['off']}"]
     parts.append(f"{paint['cyan']}{_duration(span)}{paint['off']}")
     if attributes:
-        parts += [f"{paint['dim']}{key}={paint['off']}{_short(value)}" for key, value in _shown(span)]
+        parts += [
+            f"{paint['dim']}{_folded(key)}={paint['off']}{_short(value)}" for key, value in _shown(span)
+        ]
         if failed:
             parts.append(f"{paint['red']}! {_short(span.status.description or 'error')}{paint['off']}")
     return "  ".join(parts)
@@ -74,9 +77,12 @@ def _duration(span: ReadableSpan) -> str:
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.split())
+    text = _folded(value if isinstance(value, str) else repr(value))
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+def _folded(text: str) -> str:
+    return visible(" ".join(text.split()))
 
 
 class ConsoleExit:
@@ -116,8 +122,11 @@ class ConsoleExit:
 
     def _show(self, spans: list[ReadableSpan]) -> None:
         stream = self._stream or sys.stderr
-        colour = "NO_COLOR" not in os.environ and hasattr(stream, "isatty") and stream.isatty()
         try:
-            stream.write(render_tree(spans, colour=colour) + "\n")
-        except (OSError, ValueError):  # a closed terminal
+            text = render_tree(spans, colour=colours_wanted(terminal=stream.isatty())) + "\n"
+            try:
+                stream.write(text)
+            except UnicodeEncodeError as error:
+                stream.write(text.encode(error.encoding, "replace").decode(error.encoding))
+        except Exception:  # a terminal that is closed, or never was
             return

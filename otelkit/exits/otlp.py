@@ -94,6 +94,7 @@ def build_exporter(signal: str, target: OtlpTarget, **more: Any) -> Any:
         arguments |= _http_arguments(target)
     exporter_class = _otel.exporter_class(signal, target.protocol)
     quiet()
+    _QUIET.last = ""
     # The exporters read the variables again and log what is wrong with them, secrets included;
     # our settings have said it already.
     with suppress():

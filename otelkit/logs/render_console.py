@@ -7,15 +7,15 @@ fields, logger, the first eight characters of the trace id. A traceback follows 
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from otelkit.logs.render_json import plain_text
 from otelkit.logs.when import local_clock
+from otelkit.processors.terminal import colours_wanted, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from otelkit.logs.event import Event
 
@@ -24,21 +24,7 @@ __all__ = ["colours_wanted", "console_renderer"]
 _WIDTH = 32
 _RESET, _BOLD, _DIM, _RED, _CYAN = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[36m"
 _LEVELS = ((50, "\x1b[1;31m"), (40, _RED), (30, "\x1b[33m"), (20, "\x1b[32m"), (0, "\x1b[34m"))
-# What a terminal would act on: a value must not move the cursor or recolour the screen.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 _BARE = re.compile(r"[^\s\"'={},]+\Z")
-
-
-def colours_wanted(*, terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to colour: ``NO_COLOR``, then ``FORCE_COLOR``, then whether it is a terminal.
-
-    Args:
-        terminal: Whether stdout is one.
-        environ: Where the two variables are read; an empty one counts as unset (no-color.org).
-    """
-    if environ.get("NO_COLOR"):
-        return False
-    return bool(environ.get("FORCE_COLOR")) or (terminal and environ.get("TERM") != "dumb")
 
 
 def console_renderer(*, colours: bool) -> Callable[[Event], str]:
@@ -59,17 +45,17 @@ def console_renderer(*, colours: bool) -> Callable[[Event], str]:
         words = [
             paint(_DIM, local_clock(event.time_ns)),
             paint(level, f"{event.level_name.upper():<8}"),
-            paint(_BOLD, f"{_visible(event.body):<{_WIDTH}}"),
-            *(f"{paint(_CYAN, _visible(key))}={_value(value)}" for key, value in event.fields.items()),
-            paint(_DIM, _visible(event.logger)),
+            paint(_BOLD, f"{visible(event.body):<{_WIDTH}}"),
+            *(f"{paint(_CYAN, visible(key))}={_value(value)}" for key, value in event.fields.items()),
+            paint(_DIM, visible(event.logger)),
         ]
         if event.ids is not None:
             words.append(paint(_DIM, event.ids.trace_id[:8]))
         lines = [" ".join(word for word in words if word)]
         if event.stack is not None:
-            lines.append(_visible(event.stack))
+            lines.append(visible(event.stack))
         if event.failure is not None:
-            *frames, last = _visible(event.failure.traceback).split("\n")
+            *frames, last = visible(event.failure.traceback).split("\n")
             lines += [*frames, paint(_RED, last)]
         return "\n".join(lines)
 
@@ -78,11 +64,7 @@ def console_renderer(*, colours: bool) -> Callable[[Event], str]:
 
 def _value(value: Any) -> str:
     if type(value) is str:
-        return _visible(value) if _BARE.match(value) else _visible(json.dumps(value, ensure_ascii=False))
+        return visible(value) if _BARE.match(value) else visible(json.dumps(value, ensure_ascii=False))
     if isinstance(value, (dict, list, tuple)):
-        return _visible(json.dumps(value, ensure_ascii=False, default=plain_text))
-    return _visible(plain_text(value))
-
-
-def _visible(text: str) -> str:
-    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+        return visible(json.dumps(value, ensure_ascii=False, default=plain_text))
+    return visible(plain_text(value))

@@ -123,9 +123,7 @@ def _span_lane(
     )
 
 
-def _log_lane(
-    settings: Settings, plan: Plan, queue: Queue[Any], *, in_use: Callable[[object], bool]
-) -> Lane:
+def _log_lane(settings: Settings, plan: Plan, queue: Queue[Any], *, in_use: Callable[[object], bool]) -> Lane:
     way = plan.way("logs")
     return Lane(
         name="logs",

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otelkit import __version__, _guard
+from otelkit import _guard
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -88,7 +88,7 @@ def _sdk() -> dict[str, str]:
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": sdk_version,
         "telemetry.distro.name": "otelkit",
-        "telemetry.distro.version": __version__,
+        "telemetry.distro.version": _distribution_version("otelkit") or "unknown",
     }
 
 

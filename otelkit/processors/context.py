@@ -6,7 +6,7 @@ instrumentations of other vendors see the same mark (`suppress_instrumentation`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING
@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 from opentelemetry.context import Context, set_value
 
 from otelkit._otel import RUNTIME_CONTEXT, SPAN_KEY, SUPPRESS_INSTRUMENTATION_KEY
+from otelkit._otel import current_context as current
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 __all__ = ["SUPPRESSED", "attach", "current", "detach", "suppress", "suppressed", "with_span"]
-
-# The present context, without the API's function around it: it is asked for each span and log record.
-current: Callable[[], Context] = RUNTIME_CONTEXT.get_current
 
 # The context of our own threads: nothing they call may produce telemetry of its own.
 SUPPRESSED = set_value(SUPPRESS_INSTRUMENTATION_KEY, True, Context())

@@ -40,12 +40,12 @@ def clean_scope(scope: InstrumentationScope | None) -> InstrumentationScope | No
     if scope is None:
         return None
     given = (scope.name or "", scope.version or "", scope.schema_url or "")
-    texts = tuple(map(repair_text, given))
+    name, version, schema_url = map(repair_text, given)
     attributes = dict(scope.attributes or {})
     repaired = repair(attributes)
-    if texts == given and repaired is attributes:
+    if (name, version, schema_url) == given and repaired is attributes:
         return scope
-    return type(scope)(*texts, repaired)
+    return type(scope)(name, version, schema_url, repaired)
 
 
 def clean_resource(resource: Resource) -> Resource:

@@ -102,7 +102,8 @@ class _Resolution:
             if name not in ROWS_BY_NAME or not ROWS_BY_NAME[name].in_file:
                 where = f"[tool.otelkit] in {FILE_NAME}"
                 hint = similar(name, (row.name for row in ROWS if row.in_file))
-                self.problems.append(f"{name!r} ({where}) cannot be set there and is not used{hint}; remove it")
+                line = f"{name!r} ({where}) cannot be set there and is not used{hint}; remove it"
+                self.problems.append(line)
 
     def _touched(self) -> list[Row]:
         """The rows that need work, in the order of the table."""

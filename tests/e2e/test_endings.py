@@ -17,7 +17,9 @@ for number in range(600):
         counter.add(1)
         otelkit.get_logger().info("line")
 """
-SHUTDOWN = TOLD + """
+SHUTDOWN = (
+    TOLD
+    + """
 begin = time.monotonic()
 answer = otelkit.shutdown(timeout_s=2.0)
 took = time.monotonic() - begin
@@ -25,7 +27,10 @@ print(json.dumps({"took": took, "answer": answer,
     "lost": {name: counts.lost + counts.in_flight for name, counts in runtime.stats().items()},
     "created": {name: counts.created for name, counts in runtime.stats().items()}}), flush=True)
 """
-FLUSH = TOLD + """
+)
+FLUSH = (
+    TOLD
+    + """
 begin = time.monotonic()
 answer = otelkit.flush(timeout_s=0.5)
 took = time.monotonic() - begin
@@ -35,6 +40,7 @@ plain = time.monotonic() - begin
 print(json.dumps({"took": took, "answer": answer, "plain": plain}), flush=True)
 import os; os._exit(0)
 """
+)
 
 
 def environment(sink, protocol="http/protobuf"):
@@ -140,8 +146,7 @@ def test_sigterm_while_the_main_thread_is_busy():
 def test_sigint_is_keyboard_interrupt():
     """Ctrl-C raises KeyboardInterrupt as always; spans that end by it arrive too."""
     program_text = TOLD + (
-        "print('ready', flush=True)\n"
-        "with otelkit.span('interrupted'):\n    time.sleep(60)"
+        "print('ready', flush=True)\nwith otelkit.span('interrupted'):\n    time.sleep(60)"
     )
     with Sink() as sink, Program(program_text, env=environment(sink)) as program:
         program.wait_for_line("ready")
@@ -153,14 +158,17 @@ def test_sigint_is_keyboard_interrupt():
 
 def test_handler_of_the_application_runs_at_once():
     """An own SIGTERM handler runs as without otelkit; what it tells before it exits arrives."""
-    program_text = """
+    program_text = (
+        """
 import signal, sys
 def bye(number, frame):
     with otelkit.span("bye"): pass
     sys.exit(7)
 import otelkit
 signal.signal(signal.SIGTERM, bye)
-""" + WAITING
+"""
+        + WAITING
+    )
     with Sink() as sink, Program(program_text, env=environment(sink)) as program:
         program.wait_for_line("ready")
         ended = program.stop(signal.SIGTERM)
@@ -224,7 +232,9 @@ def test_multiprocessing_children_lose_nothing_and_count_from_zero():
         names = sorted(span.name for span in sink.spans)
         assert ["child"] * 3 + ["parent"] == names
         assert 3 == len([record for record in sink.logs if record.body == "child line"])
-        last = {point.resource["service.instance.id"]: point.value for point in sink.metrics if point.name == "n"}
+        last = {
+            point.resource["service.instance.id"]: point.value for point in sink.metrics if point.name == "n"
+        }
         assert [1, 1, 1, 10] == sorted(last.values())
         assert 4 == len({span.resource["service.instance.id"] for span in sink.spans})
 

@@ -79,13 +79,24 @@ def test_spans_of_another_provider_reach_both(sink):
 def test_records_of_another_provider_reach_both(sink):
     """Lines of the application and records of libraries go to the other set-up and to otelkit's, once."""
     lines, _ = tell(
-        sink, SDK, LOGS, TOLD, "assert len(logs.get_finished_logs()) == 2\notelkit.shutdown()\n"
+        sink,
+        SDK,
+        LOGS,
+        TOLD,
+        """
+assert len(logs.get_finished_logs()) == 2
+late = InMemoryLogRecordExporter()
+logger_provider.add_log_record_processor(SimpleLogRecordProcessor(late))
+_logs.get_logger("lib").emit(_logs.LogRecord(body="late", attributes={"password": "hunter2"}))
+assert late.get_finished_logs()[0].log_record.attributes["password"] == "hunter2"
+otelkit.shutdown()
+""",
     )
 
-    assert ["by otelkit", "by the API"] == [record.body for record in sink.logs]
+    assert ["by otelkit", "by the API", "late"] == [record.body for record in sink.logs]
     assert "hunter2" not in str(sink.logs)
     assert {span.span_id for span in sink.spans if span.name == "by otelkit"} == {
-        record.span_id for record in sink.logs
+        record.span_id for record in sink.logs[:2]
     }
     assert 1 == len(lines), lines
     assert "logs stay with its LoggerProvider and are also sent by otelkit" in lines[0]

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otelkit
 from otelkit import runtime
+from otelkit.delivery import courier
 from process import run
 from sink import Sink
 
@@ -79,7 +80,11 @@ def test_other_settings_replace_and_the_old_delivers_its_own(sink):
     assert {("before", "first"), ("after", "second")} == {
         (span.name, span.resource["service.name"]) for span in sink.spans
     }
-    points = [(point.resource["service.name"], point.value) for point in sink.metrics if point.name == "reinit.orders"]
+    points = [
+        (point.resource["service.name"], point.value)
+        for point in sink.metrics
+        if point.name == "reinit.orders"
+    ]
     assert {("first", 1), ("second", 10)} == set(points)
 
 
@@ -112,6 +117,38 @@ def test_open_span_and_running_request_survive(sink):
     assert told["late child"].parent_id == told["request"].span_id
 
 
+def test_replaced_runtime_lives_until_its_last_span_has_ended(sink, monkeypatch):
+    """However long a span stays open, the runtime it began in waits for it, and then ends."""
+    monkeypatch.setattr(courier, "_RETIRED_GRACE_S", 0.0)
+    first = otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
+    span = otelkit.get_tracer("open").start_span("open")
+    otelkit.init("second", endpoint=sink.http_endpoint, **QUIET)
+    waiting = first._parts.courier._thread
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    span.end()
+    waiting.join(5.0)
+
+    assert not waiting.is_alive()
+    assert ["first"] == services(sink.spans)
+
+
+def test_calls_under_way_at_a_second_init_are_not_lost(sink):
+    """A thread that had already looked up a method when the runtime was replaced still tells the old one."""
+    first = otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
+    counter = metrics.get_meter("under.way").create_counter("under.way.n")
+    counter.add(1)
+    add, start_span = counter.add, trace.get_tracer("under.way").start_span
+    otelkit.init("second", endpoint=sink.http_endpoint, **QUIET)
+    first._parts.courier._thread.join(0.3)
+    add(5)
+    start_span("under way").end()
+
+    assert otelkit.shutdown(5.0) is True
+    assert ["first"] == services(sink.spans)
+    assert {6} == {point.value for point in sink.metrics if point.name == "under.way.n"}
+
+
 def test_nothing_is_lost_or_doubled_under_load(sink):
     """Threads tell all the time while the runtime is replaced five times: every item arrives once."""
     counter = metrics.get_meter("load").create_counter("load.n")
@@ -129,7 +166,9 @@ def test_nothing_is_lost_or_doubled_under_load(sink):
     together(work, work, work, replace)
 
     assert otelkit.shutdown(10.0) is True
-    last = {point.resource.get("service.version"): point.value for point in sink.metrics if point.name == "load.n"}
+    last = {
+        point.resource.get("service.version"): point.value for point in sink.metrics if point.name == "load.n"
+    }
     assert (1200, 1200) == (len(sink.spans), len({span.span_id for span in sink.spans}))
     assert 1200 == sum(last.values())
 
@@ -145,7 +184,9 @@ def test_the_way_down_of_an_up_down_counter_never_shows_as_a_negative(sink):
     connections.add(5)
 
     assert otelkit.shutdown(5.0) is True
-    values = [(point.resource["service.name"], point.value) for point in sink.metrics if point.name == "updown.open"]
+    values = [
+        (point.resource["service.name"], point.value) for point in sink.metrics if point.name == "updown.open"
+    ]
     assert {("first", 1), ("second", 5)} == set(values)
 
 
@@ -257,12 +298,26 @@ def test_logging_is_put_back_at_the_end(sink):
 
 
 class Exporter(InMemorySpanExporter):
-    """Refuses after its shutdown, and says how often that was called."""
+    """Refuses after its shutdown, and says how often that was called.
 
-    shutdowns = 0
+    Args:
+        slow: The name of a span that takes half a second, unless a shutdown comes first.
+    """
+
+    def __init__(self, slow=None):
+        super().__init__()
+        self.shutdowns = 0
+        self._slow = slow
+        self._shut = threading.Event()
+
+    def export(self, spans):
+        if self._slow in {span.name for span in spans}:
+            self._shut.wait(0.5)
+        return super().export(spans)
 
     def shutdown(self):
         self.shutdowns += 1
+        self._shut.set()
         super().shutdown()
 
 
@@ -288,7 +343,7 @@ def test_exporter_in_both_runtimes_stays_open():
 
 def test_exporter_waits_for_what_is_still_open_in_the_former_runtime():
     """At the end a span that was open during the second init reaches the exporter that both share."""
-    exporter = Exporter()
+    exporter = Exporter(slow="open")
     otelkit.init("first", span_exporters=[exporter], **QUIET)
     with otelkit.span("open"):
         otelkit.init("second", span_exporters=[exporter], **QUIET)
@@ -349,7 +404,9 @@ def test_processor_in_both_runtimes_sees_all_spans_once():
             ends.append(len(seen))
 
     processor = Processor()
-    first = otelkit.init("first", span_processors=[processor], span_exporters=[InMemorySpanExporter()], **QUIET)
+    first = otelkit.init(
+        "first", span_processors=[processor], span_exporters=[InMemorySpanExporter()], **QUIET
+    )
     with otelkit.span("one"):
         pass
     otelkit.init("second", span_processors=[processor], span_exporters=[InMemorySpanExporter()], **QUIET)

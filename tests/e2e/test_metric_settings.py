@@ -22,7 +22,9 @@ print(otelkit.prometheus.render()[0].decode())
 
 def told(settings, **env):
     with Sink() as sink:
-        ended = run(PROGRAM.format(settings=settings), env={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.http_endpoint, **env})
+        ended = run(
+            PROGRAM.format(settings=settings), env={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.http_endpoint, **env}
+        )
         assert 0 == ended.code, ended.stderr
         return sink.metrics, ended.stdout
 

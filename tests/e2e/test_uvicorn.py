@@ -313,17 +313,18 @@ async def item(number: int):
 
 
 def scrape(server, read, accept):
+    """The application's own counts by parity, and FastAPI's count of the same requests."""
     with closing(server.connect()) as connection:
         connection.request("GET", "/metrics/", headers={"Accept": accept})
         answer = connection.getresponse()
         assert 200 == answer.status
-        families = {family.name: family for family in read(answer.read().decode())}
-    return {
-        sample.labels["parity"]: sample.value
-        for family in ("answers", "answers_total")
-        for sample in (families[family].samples if family in families else ())
-        if sample.name == "answers_total"
-    }
+        samples = [sample for family in read(answer.read().decode()) for sample in family.samples]
+    own = {sample.labels["parity"]: sample.value for sample in samples if sample.name == "answers_total"}
+    native = "http_server_request_duration_seconds_count"
+    routes = Counter(
+        {sample.labels["http_route"]: sample.value for sample in samples if sample.name == native}
+    )
+    return own, routes["/items/{number}"]
 
 
 def test_a_scraped_application_answers_and_the_numbers_agree(tmp_path):
@@ -336,11 +337,12 @@ def test_a_scraped_application_answers_and_the_numbers_agree(tmp_path):
             answers = [pool.submit(server.ask, f"/items/{number}") for number in range(150)]
             seen = [0]
             while not all(answer.done() for answer in answers):
-                seen.append(sum(scrape(server, read_text, "text/plain").values()))
+                seen.append(sum(scrape(server, read_text, "text/plain")[0].values()))
         assert [(200, str(number)) for number in range(150)] == [answer.result() for answer in answers]
         assert seen == sorted(seen)
-        assert {"odd": 75, "even": 75} == scrape(server, read_text, "text/plain")
-        assert {"odd": 75, "even": 75} == scrape(server, read_openmetrics, "application/openmetrics-text")
+        exact = ({"odd": 75, "even": 75}, 150)
+        assert exact == scrape(server, read_text, "text/plain")
+        assert exact == scrape(server, read_openmetrics, "application/openmetrics-text")
         ended = server.program.stop(signal.SIGTERM)
 
         assert (150, 150, 150) == arrived(sink), ended.stderr

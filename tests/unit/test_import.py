@@ -5,7 +5,15 @@ import sys
 
 import otelkit
 
-HEAVY = ("opentelemetry.sdk", "structlog", "grpc", "requests", "prometheus_client", "fastapi", "google.protobuf")
+HEAVY = (
+    "opentelemetry.sdk",
+    "structlog",
+    "grpc",
+    "requests",
+    "prometheus_client",
+    "fastapi",
+    "google.protobuf",
+)
 
 
 def run(program):
@@ -15,8 +23,10 @@ def run(program):
 
 def test_import_loads_almost_nothing():
     """`import otelkit` loads at most three modules of otelkit and nothing heavy."""
-    found = run(f"import sys, otelkit; print([n for n in sys.modules if n.startswith({HEAVY!r})]);"
-                "print(sum(n.split('.')[0] == 'otelkit' for n in sys.modules))").splitlines()
+    found = run(
+        f"import sys, otelkit; print([n for n in sys.modules if n.startswith({HEAVY!r})]);"
+        "print(sum(n.split('.')[0] == 'otelkit' for n in sys.modules))"
+    ).splitlines()
 
     assert "[]" == found[0]
     assert int(found[1]) <= 3

@@ -12,7 +12,9 @@ from otelkit.processors.spandata import clean_span
 @pytest.fixture
 def finished():
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False, span_limits=SpanLimits(max_span_attributes=2, max_events=1))
+    provider = TracerProvider(
+        shutdown_on_exit=False, span_limits=SpanLimits(max_span_attributes=2, max_events=1)
+    )
     provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     def make(name="a", *, attributes=None, events=(), links=(), status=None):
@@ -62,9 +64,14 @@ def test_broken_text_is_repaired(finished):
 
 def test_counts_of_dropped_items_survive(finished):
     """How many attributes and events the limits dropped is still told."""
-    span = finished(attributes={"password": "x", "b": 1, "c": 2, "d": 3}, events=[("1", {}), ("2", {"token": "x"})])
+    span = finished(
+        attributes={"password": "x", "b": 1, "c": 2, "d": 3}, events=[("1", {}), ("2", {"token": "x"})]
+    )
     cleaned = clean_span(span, Redactor.of(True))
 
-    assert (span.dropped_attributes, span.dropped_events) == (cleaned.dropped_attributes, cleaned.dropped_events)
+    assert (span.dropped_attributes, span.dropped_events) == (
+        cleaned.dropped_attributes,
+        cleaned.dropped_events,
+    )
     assert (2, 1) == (cleaned.dropped_attributes, cleaned.dropped_events)
     assert cleaned.resource is span.resource

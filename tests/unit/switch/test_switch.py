@@ -9,12 +9,20 @@ from otelkit import _otel
 from otelkit.testing import capture
 
 TRACER = trace.get_tracer("before")
-METER = metrics.get_meter("before")
+METER = metrics.get_meter("before init")
 COUNTER = METER.create_counter("early")
 HISTOGRAM = METER.create_histogram("early_duration", unit="s")
 UP_DOWN = METER.create_up_down_counter("early_open")
-OBSERVED = METER.create_observable_gauge("early_level", callbacks=[lambda options: [Observation(7, {"k": "v"})]])
+ANSWERS = []  # filled for the tests of this file only
+OBSERVED = METER.create_observable_gauge("early_level", callbacks=[lambda options: list(ANSWERS)])
 LOGGER = _otel.get_logger("before")
+
+
+@pytest.fixture(autouse=True)
+def _callback_answers():
+    ANSWERS.append(Observation(7, {"k": "v"}))
+    yield
+    ANSWERS.clear()
 
 
 def use_everything():
@@ -155,7 +163,9 @@ def test_disabled_scopes_are_no_ops():
                 _otel.get_logger(scope).emit(_otel.LogRecord(body=scope))
 
     assert ["quiet"] == [span.name for span in telemetry.spans]
-    assert ["quiet.n"] == [metric.name for metric in telemetry.metrics if metric.scope in {"quiet", "noisy.lib"}]
+    assert ["quiet.n"] == [
+        metric.name for metric in telemetry.metrics if metric.scope in {"quiet", "noisy.lib"}
+    ]
     assert ["quiet"] == [log.event for log in telemetry.logs]
 
 
