@@ -11,8 +11,11 @@ from opentelemetry import metrics
 from otelkit import _guard, catalog
 from otelkit._switch import instruments as kinds
 from otelkit._switch.base import SwitchProvider
+from otelkit.processors.plain import safe_str
 
 __all__ = ["SwitchMeter", "SwitchMeterProvider"]
+
+_MAX_UNIT = 63
 
 
 class SwitchMeter(metrics.Meter):
@@ -32,11 +35,13 @@ class SwitchMeter(metrics.Meter):
             instrument.turn(meter)
 
     def _instrument(self, kind: type[Any], name: Any, unit: Any, description: Any, **more: Any) -> Any:
-        key = (kind, str(name).lower(), unit, description)
+        name, description = _text(name), _text(description)
+        unit = _unit(name, _text(unit))
+        key = (kind, name.lower(), unit, description)
         with self._switch_lock:
             found = self._instruments.get(key)
             if found is None:
-                found = kind(name, unit or "", description or "", lock=self._switch_lock, **more)
+                found = kind(name, unit, description, lock=self._switch_lock, **more)
                 found.turn(self._meter)
                 self._instruments[key] = found
             return found
@@ -45,7 +50,14 @@ class SwitchMeter(metrics.Meter):
         self, kind: type[Any], name: Any, callbacks: Sequence[Any] | None, unit: Any, description: Any
     ) -> Any:
         observable = self._instrument(kind, name, unit, description)
-        observable.add_callbacks(callbacks or ())
+        try:
+            observable.add_callbacks(tuple(callbacks or ()))
+        except Exception:
+            _guard.say(
+                f"the callbacks of the instrument {observable.name!r} are no list of functions; "
+                "they are not asked.",
+                key=f"callbacks:{observable.name}",
+            )
         return observable
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> metrics.Counter:
@@ -69,7 +81,7 @@ class SwitchMeter(metrics.Meter):
         """A histogram; without an advice of its own it gets the buckets that suit its unit."""
         bounds = _bounds(name, explicit_bucket_boundaries_advisory)
         if bounds is None:
-            bounds = catalog.default_buckets(str(name), unit or "")
+            bounds = catalog.default_buckets(_text(name), _text(unit))
         return self._instrument(kinds.Histogram, name, unit, description, buckets=bounds)  # type: ignore[no-any-return]
 
     def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
@@ -146,3 +158,23 @@ class SwitchMeterProvider(SwitchProvider[SwitchMeter], metrics.MeterProvider):
 
     def _add_to(self, source: Any, processor: Any) -> None:
         """Meter providers have no processors."""
+
+
+def _text(part: Any) -> str:
+    if part is None:
+        return ""
+    return part if type(part) is str else safe_str(part)
+
+
+def _unit(name: str, unit: str) -> str:
+    """A unit that the SDK takes; it would refuse the whole instrument for another one.
+
+    Source: OpenTelemetry specification, "Instrument unit".
+    """
+    if len(unit) <= _MAX_UNIT and unit.isascii():
+        return unit
+    _guard.say(
+        f"the unit of the instrument {name!r} is left out: it must be at most {_MAX_UNIT} ASCII characters.",
+        key=f"unit:{name}",
+    )
+    return ""

@@ -88,7 +88,7 @@ def _sdk() -> dict[str, str]:
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": sdk_version,
         "telemetry.distro.name": "otelkit",
-        "telemetry.distro.version": _distribution_version("otelkit") or "unknown",
+        "telemetry.distro.version": sys.modules["otelkit"].__version__,
     }
 
 

@@ -11,9 +11,11 @@ source is used, unless ``strict`` is true.
 
 from __future__ import annotations
 
-from otelkit.settings._describe import Description, DescriptionRow, describe, running, set_running
+from typing import TYPE_CHECKING
+
 from otelkit.settings._otlp import SIGNALS, OtlpTarget
 from otelkit.settings._resolve import resolve
+from otelkit.settings._running import running, set_running
 from otelkit.settings._settings import Settings
 
 __all__ = [
@@ -27,3 +29,14 @@ __all__ = [
     "running",
     "set_running",
 ]
+
+if TYPE_CHECKING:
+    from otelkit.settings._describe import Description, DescriptionRow, describe
+else:
+    # Only who looks at the settings needs these.
+    def __getattr__(name: str) -> object:
+        if name not in {"Description", "DescriptionRow", "describe"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from otelkit.settings import _describe
+
+        return getattr(_describe, name)

@@ -11,6 +11,7 @@ from otelkit.settings._foreign import FOREIGN
 from otelkit.settings._otlp import OTLP_ITEMS, SIGNALS
 from otelkit.settings._problems import shown
 from otelkit.settings._resolve import resolve, signal_variable
+from otelkit.settings._running import running
 from otelkit.settings._settings import ROWS, ROWS_BY_NAME
 
 if TYPE_CHECKING:
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
     from otelkit.settings._row import Row, Variable
     from otelkit.settings._settings import Settings
 
-__all__ = ["Description", "DescriptionRow", "describe", "running", "set_running"]
+__all__ = ["Description", "DescriptionRow", "describe"]
 
 _NO_EFFECT = "no effect here"
 _VALUE_WIDTH = 48
-
-_running: Settings | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,20 +76,8 @@ def describe(settings: Settings | None = None) -> Description:
         user and password of an address and the values of its query are masked.
     """
     if settings is None:
-        settings = _running or resolve(strict=False)
+        settings = running() or resolve(strict=False)
     return Description((*_general(settings), *_signals(settings), *_foreign()))
-
-
-def running() -> Settings | None:
-    """The settings that run now, if any."""
-    return _running
-
-
-def set_running(settings: Settings | None) -> Settings | None:
-    """Say which settings run now; `describe` shows them. Returns those that ran before."""
-    global _running
-    before, _running = _running, settings
-    return before
 
 
 def _general(settings: Settings) -> Iterator[DescriptionRow]:

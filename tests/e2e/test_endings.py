@@ -146,7 +146,7 @@ def test_sigterm_while_the_main_thread_is_busy():
 def test_sigint_is_keyboard_interrupt():
     """Ctrl-C raises KeyboardInterrupt as always; spans that end by it arrive too."""
     program_text = TOLD + (
-        "print('ready', flush=True)\nwith otelkit.span('interrupted'):\n    time.sleep(60)"
+        "with otelkit.span('interrupted'):\n    print('ready', flush=True)\n    time.sleep(60)"
     )
     with Sink() as sink, Program(program_text, env=environment(sink)) as program:
         program.wait_for_line("ready")

@@ -315,14 +315,14 @@ def test_any_record_of_the_logs_api_arrives(sink, scope, body, given_attributes,
 
 KINDS = {"counter": "add", "up_down_counter": "add", "histogram": "record", "gauge": "set"}
 VALID_NAME = re.compile(r"[a-zA-Z][-_./a-zA-Z0-9]{0,254}")  # the specification's rule
-names = st.from_regex(r"[a-zA-Z][-_./a-zA-Z0-9]{0,6}", fullmatch=True) | texts | st.none()
-units = st.sampled_from(["", "s", "By", "{x}", "1", "total"]) | texts
+names = st.from_regex(r"[a-zA-Z][-_./a-zA-Z0-9]{0,6}", fullmatch=True) | texts | hostile | st.none()
+units = st.sampled_from(["", "s", "By", "{x}", "1", "total"]) | texts | hostile
 measurements = st.lists(
     st.tuples(
         st.sampled_from(sorted(KINDS)),
         names,
         units,
-        texts,
+        texts | hostile,
         attributes,
         values | st.integers(0, 9) | st.floats(),
     ),
@@ -349,8 +349,8 @@ def test_any_measurement_arrives_and_the_page_parses(sink, scope, told):
 
     arrived = {(point.name, frozenset(point.attributes.items())): point.value for point in sink.metrics}
     assert 7 == arrived["untouched.neighbour", frozenset({("a", "b")})]
-    for _, name, unit, _, labels, _ in told:
-        if isinstance(name, str) and VALID_NAME.fullmatch(name) and unit.isascii() and len(unit) < 64:
+    for _, name, _, _, labels, _ in told:
+        if type(name) is str and VALID_NAME.fullmatch(name):
             assert (name.lower(), frozenset({("good", "yes")})) in arrived
             assert (name.lower(), frozenset(repair(metric_attributes(labels)).items())) in arrived
     assert 7.0 in [

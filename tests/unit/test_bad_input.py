@@ -273,6 +273,22 @@ def test_refused_instrument_names_are_one_line_each(memory, said):
     assert "'7 bad names!' cannot be made" in lines[0]
 
 
+def test_broken_units_and_callbacks_cost_only_themselves(memory, said):
+    """A unit that OpenTelemetry refuses is left out, the instrument counts; callbacks of no kind are named."""
+    with otelkit.init(service_name="shop", **memory.arguments):
+        meter = otelkit.get_meter("shop")
+        meter.create_counter("n", unit="µs").add(1)
+        meter.create_observable_gauge("level", callbacks=7)
+        meter.create_counter(["a", "list"], unit={"a": "dict"})
+        points = memory.points()
+    lines = said()
+
+    assert [({}, 1)] == points["n"]
+    assert 2 == len(lines), lines
+    assert "unit of the instrument 'n'" in lines[0]
+    assert "callbacks of the instrument 'level'" in lines[1]
+
+
 def test_readers_of_ones_own_get_clean_metrics(memory):
     """What cannot be encoded, and secrets, are mended for the user's readers as on every way out."""
     with otelkit.init(service_name="shop", **memory.arguments):

@@ -1,0 +1,27 @@
+"""What a sink has of the telemetry that the programs under test tell."""
+
+from __future__ import annotations
+
+__all__ = ["arrived", "environment", "total"]
+
+
+def environment(sink):
+    # What is tested is that nothing is lost; on a busy machine that may take longer than the default.
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.http_endpoint, "OTELKIT_SHUTDOWN_TIMEOUT_S": "10"}
+
+
+def total(sink, name):
+    """The sum over all processes of a cumulative counter's last values."""
+    last = {
+        (point.resource["service.instance.id"], *sorted(point.attributes.items())): point.value
+        for point in sink.metrics
+        if point.name == name
+    }
+    return sum(last.values())
+
+
+def arrived(sink):
+    """How many of the answers arrived, by signal."""
+    spans = [span.span_id for span in sink.spans if span.name == "answer"]
+    assert len(spans) == len(set(spans))
+    return len(spans), len([log for log in sink.logs if log.body == "answered"]), total(sink, "answers")
