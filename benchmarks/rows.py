@@ -66,6 +66,8 @@ _EXIT = "\nfound = [[] for _ in range(20_000)]\nimport os; os._exit(0)"
 
 _INIT = "import otelkit\notelkit.init(service_name='bench', endpoint='http://127.0.0.1:9')"
 
+_LINE = "\nimport structlog\nstructlog.get_logger().warning('a first line')"
+
 # The documentation's own way to have the same parts.
 _PLAIN_INIT = """
 import logging
@@ -125,5 +127,10 @@ STARTUPS = (
         title="import and init, against the same parts",
         aim=1.1,
         programs={"otelkit": _INIT + _EXIT, "plain": _PLAIN_INIT + _EXIT},
+    ),
+    Startup(
+        title="the same, and a first structlog line",
+        aim=1.1,
+        programs={"otelkit": _INIT + _LINE + _EXIT, "plain": _PLAIN_INIT + _LINE + _EXIT},
     ),
 )

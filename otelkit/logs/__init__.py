@@ -3,6 +3,9 @@
 An event goes this way: bound context variables, ids of the span, level, logger's name and time,
 exception, redaction; then at once to one line on stdout and one OTLP log record.
 
+structlog is hooked when the program imports it, before or after `install`; a program that does not use
+it does not load it.
+
 Whose format a line has, by ``log_setup``:
 
 ``"auto"``
@@ -37,8 +40,22 @@ are not produced. What the exporters on otelkit's own threads log is left off ou
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from otelkit.logs.installation import Installed, install
-from otelkit.logs.naming import get_logger
 from otelkit.logs.stdout import lost_lines
+
+if TYPE_CHECKING:
+    from otelkit.logs.naming import get_logger
+else:
+
+    def __getattr__(name: str) -> object:
+        # It imports structlog, which a program may not use.
+        if name != "get_logger":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from otelkit.logs.naming import get_logger
+
+        return get_logger
+
 
 __all__ = ["Installed", "get_logger", "install", "lost_lines"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from otelkit.logs import no_locals, root, stdlib_hook, structlog_hook
+from otelkit.logs import arrival, root, stdlib_hook
 from otelkit.logs.chain import Chain
 from otelkit.logs.emit import forget_loggers
 from otelkit.logs.render_console import colours_wanted, console_renderer
@@ -76,7 +74,10 @@ def _decide(settings: Settings, redactor: Redactor) -> Installed:
     mode = settings.log_setup
     if mode == "off":
         return Installed(None, owns_structlog=False)
-    structlog_hook.notice_configuration(mode)
+    if arrival.is_here():
+        from otelkit.logs import structlog_hook
+
+        structlog_hook.notice_configuration(mode)
     configure = mode == "configure"
     chain = Chain(
         redactor=redactor,
@@ -85,7 +86,11 @@ def _decide(settings: Settings, redactor: Redactor) -> Installed:
         mode=mode,
         owns_root=configure or (mode == "auto" and not root.is_configured()),
     )
-    return Installed(chain, owns_structlog=configure or (mode == "auto" and not structlog.is_configured()))
+    return Installed(chain, owns_structlog=configure or (mode == "auto" and not _structlog_is_configured()))
+
+
+def _structlog_is_configured() -> bool:
+    return arrival.is_here() and bool(sys.modules["structlog"].is_configured())
 
 
 def _renderer(settings: Settings) -> Callable[[Event], str]:
@@ -110,16 +115,39 @@ def _apply() -> None:
     if chain is None:
         set_current(None)
         root.release()
-        for room in (structlog_hook, stdlib_hook, no_locals):
+        for room in _rooms():
             room.unhook()
         return
-    for room in (structlog_hook, stdlib_hook, no_locals):
+    for room in _rooms():
         room.hook()
+    if not arrival.is_here():
+        arrival.when_here(_meet_structlog)
     set_current(chain)
     if chain.owns_root:
         root.take(level=chain.level, exclusive=chain.mode == "configure")
     else:
         root.release()
+
+
+def _rooms() -> list[Any]:
+    """What is hooked: the standard library, and structlog once the program has imported it."""
+    if not arrival.is_here():
+        return [stdlib_hook]
+    from otelkit.logs import no_locals, structlog_hook
+
+    return [structlog_hook, stdlib_hook, no_locals]
+
+
+def _meet_structlog() -> None:
+    """The program has imported structlog: hook it, if a chain is in force."""
+    with _lock:
+        chain = _stack[-1]._chain if _stack else None
+        if chain is not None:
+            from otelkit.logs import no_locals, structlog_hook
+
+            structlog_hook.notice_configuration(chain.mode)
+            structlog_hook.hook()
+            no_locals.hook()
 
 
 def _after_fork_in_child() -> None:
