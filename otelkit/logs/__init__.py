@@ -50,9 +50,12 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        # It imports structlog, which a program may not use.
         if name != "get_logger":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # A program may not use structlog. When it is there its hooks are put in; `naming`, which
+        # they need, comes after it.
+        import structlog  # noqa: F401
+
         from otelkit.logs.naming import get_logger
 
         return get_logger
