@@ -148,6 +148,8 @@ class SwitchMeterProvider(SwitchProvider[SwitchMeter], metrics.MeterProvider):
         super().after_fork_in_child()
         for meter in self._proxies.values():
             meter._switch_lock = self._lock
+            for instrument in meter._instruments.values():
+                instrument._lock = self._lock
 
     def _make(self, scope: tuple[Any, ...]) -> SwitchMeter:
         return SwitchMeter(scope, self._lock)

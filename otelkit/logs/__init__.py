@@ -42,6 +42,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otelkit.logs import arrival
 from otelkit.logs.installation import Installed, install
 from otelkit.logs.stdout import lost_lines
 
@@ -54,8 +55,7 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         # A program may not use structlog. When it is there its hooks are put in; `naming`, which
         # they need, comes after it.
-        import structlog  # noqa: F401
-
+        arrival.fetch()
         from otelkit.logs.naming import get_logger
 
         return get_logger

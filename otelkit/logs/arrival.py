@@ -6,6 +6,7 @@ imported for the program; its hooks are put in when the program imports it.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from importlib.util import find_spec
@@ -18,9 +19,28 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["is_here", "when_here"]
+__all__ = ["fetch", "is_here", "when_here"]
 
 _NAME = "structlog"
+
+
+# Held while otelkit itself imports structlog, and at each fork: a child that is forked in the middle
+# of an import could never finish it.
+_importing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+    )
+
+
+def fetch() -> None:
+    """Import structlog now; a fork by another thread waits for it."""
+    if not is_here():
+        with _importing:
+            import structlog  # noqa: F401
+
+            # What its hooks and our own loggers need besides.
+            from otelkit.logs import naming  # noqa: F401
 
 
 def is_here() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -73,3 +74,14 @@ def render(accept: str = "") -> tuple[bytes, str]:
     """
     page = current()
     return render_host(accept) if page is None else page.render(accept)
+
+
+def _after_fork_in_child() -> None:
+    """The parent's page has the parent's counts, and another thread of it may have held the lock."""
+    global _active, _lock
+    _active = ()
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
