@@ -282,3 +282,32 @@ def test_sigterm_in_a_tight_loop_never_stalls(tmp_path):
         assert 0 == ended.code, ended.stderr
         assert 12 == ended.stdout.count("ended with -15")
         assert (12, 12, 12) == arrived(sink), ended.stderr
+
+
+FIRST_LINE = """
+import os, signal, threading, time, otelkit
+otelkit.init(service_name="shop", endpoint="http://127.0.0.1:9")
+over = threading.Event()
+def go_on():
+    while not over.is_set():
+        otelkit.get_logger().info("in a thread")
+        otelkit.get_meter().create_counter("lines").add(1)
+        time.sleep(0.001)
+for _ in range(2): threading.Thread(target=go_on, daemon=True).start()
+codes = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        otelkit.get_logger().info("in a child")
+        otelkit.get_meter().create_counter("lines").add(1)
+        os._exit(0)
+    codes.append(os.waitpid(child, 0)[1])
+os._exit(sum(map(bool, codes)))  # how many children hung
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork")
+def test_a_fork_during_the_first_line_of_another_thread_does_not_hang_the_child():
+    """What a thread loads or binds at its first use is whole in a child that is forked meanwhile."""
+    assert 0 == run(FIRST_LINE).code
