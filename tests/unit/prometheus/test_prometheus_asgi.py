@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import httpx
 import prometheus_client
+from starlette.applications import Starlette
 
 from otelkit.prometheus import activate, asgi_app, current, render
 
@@ -120,3 +122,13 @@ def test_an_inner_page_gives_way_to_the_outer_one(make_bridge):
         with activate(second.page) as page:
             assert current() is page is second.page
         assert current() is first.page
+
+
+async def test_the_app_is_a_route_of_its_own():
+    """As a route it answers the exact path, without the redirect of a mount."""
+    app = Starlette()
+    app.add_route("/metrics", asgi_app())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://host") as client:
+        answer = await client.get("/metrics")
+
+    assert 200 == answer.status_code
