@@ -52,7 +52,6 @@ __all__ = [
     "current_context",
     "get_logger",
     "get_logger_provider",
-    "set_logger_provider",
 ]
 
 _HOMES = {
@@ -104,13 +103,6 @@ def get_logger_provider() -> LoggerProvider:
     from opentelemetry._logs import get_logger_provider as api_get_logger_provider
 
     return api_get_logger_provider()
-
-
-def set_logger_provider(provider: LoggerProvider) -> None:
-    """Register the global logger provider; OpenTelemetry takes the first one only."""
-    from opentelemetry._logs import set_logger_provider as api_set_logger_provider
-
-    api_set_logger_provider(provider)
 
 
 def load_sdk() -> None:

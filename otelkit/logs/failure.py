@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otelkit.processors.exceptions import class_name, stacktrace
 from otelkit.processors.limits import safe_str
 
 if TYPE_CHECKING:
@@ -70,23 +70,15 @@ def failure_of(exc_info: ExcInfo, redactor: Redactor) -> Failure:
     text = _traceback_text(kind, error, trace)
     shown_message, shown_text = redactor.text(message), redactor.text(text)
     return Failure(
-        kind=_class_name(kind),
+        kind=class_name(kind),
         message=shown_message,
         traceback=shown_text,
         changed=shown_message is not message or shown_text is not text,
     )
 
 
-def _class_name(kind: type) -> str:
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
 def _traceback_text(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
-    try:
-        text = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
-    except Exception:  # an exception class may break any part of its own formatting
-        text = f"{_class_name(kind)}: {safe_str(error)}"
+    text = stacktrace(kind, error, trace).rstrip("\n")
     if len(text) > _MAX_LENGTH:
         half = _MAX_LENGTH // 2
         text = f"{text[:half]}\n  ... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"

@@ -19,7 +19,7 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from otelkit import _guard
 from otelkit.processors.context import attach, current, detach, with_span
-from otelkit.processors.limits import safe_str
+from otelkit.processors.exceptions import status_text
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -230,8 +230,7 @@ class CurrentSpan:
             if self._record_exception:
                 span.record_exception(error)
             if self._set_status:
-                description = f"{type(error).__name__}: {safe_str(error)[:8192]}"
-                span.set_status(Status(StatusCode.ERROR, description))
+                span.set_status(Status(StatusCode.ERROR, status_text(error)))
 
 
 class _Steps:
@@ -259,14 +258,11 @@ class _Steps:
             detach(token)
 
     def fail(self, error: BaseException) -> None:
-        if isinstance(error, Exception) and self._span.is_recording():
-            self._span.record_exception(error)
-            self._span.set_status(
-                Status(StatusCode.ERROR, f"{type(error).__name__}: {safe_str(error)[:8192]}")
-            )
+        self._scope._fail(self._span, error)
 
     def end(self) -> None:
-        self._span.end()
+        if self._scope._end_on_exit:
+            self._span.end()
 
 
 def _mark_left_open(span: trace.Span) -> None:

@@ -7,7 +7,6 @@ parent; no failure of a processor, a sampler or of ours reaches the application.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from otelkit import _guard, _otel
 from otelkit._clock import Clock
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.context import current, with_span
+from otelkit.processors.exceptions import class_name, stacktrace, status_text
 from otelkit.processors.limits import safe_str, span_attributes, span_value
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Span(_otel.SdkSpan):
         """Add the exception as an event, by the semantic conventions; it is only looked at."""
         try:
             fields: dict[str, Any] = {
-                "exception.type": type_name(exception),
+                "exception.type": class_name(type(exception)),
                 "exception.message": safe_str(exception)[:_MAX_MESSAGE],
-                "exception.stacktrace": stacktrace(exception),
+                "exception.stacktrace": stacktrace(type(exception), exception, exception.__traceback__),
                 "exception.escaped": str(escaped),
             }
             if attributes is not None:
@@ -145,29 +145,8 @@ class Span(_otel.SdkSpan):
             if self._record_exception:
                 self.record_exception(exc_val, escaped=True)
             if self._set_status_on_exception:
-                set_error(self, exc_val)
+                self.set_status(Status(StatusCode.ERROR, status_text(exc_val)))
         self.end()
-
-
-def type_name(exception: BaseException) -> str:
-    """The qualified class name, without a module for built-in exceptions."""
-    kind = type(exception)
-    module = kind.__module__
-    return kind.__qualname__ if module in {"builtins", None} else f"{module}.{kind.__qualname__}"
-
-
-def stacktrace(exception: BaseException) -> str:
-    """The traceback as Python prints it; never the values of local variables."""
-    try:
-        return "".join(traceback.format_exception(type(exception), exception, exception.__traceback__))
-    except Exception:
-        return f"<traceback of {type_name(exception)} cannot be formatted>"
-
-
-def set_error(span: trace.Span, exception: BaseException) -> None:
-    """Set the status of ``span`` to error, described as the SDK does it."""
-    message = safe_str(exception)[:_MAX_MESSAGE]
-    span.set_status(Status(StatusCode.ERROR, f"{type(exception).__name__}: {message}"))
 
 
 class Tracer(trace.Tracer):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 
 from otelkit import _otel
+from otelkit.processors.exceptions import class_name, stacktrace
 from otelkit.processors.limits import log_attributes, repair, repair_text, safe_str, snapshot
 from otelkit.processors.redact import Shaped
 
@@ -75,16 +76,11 @@ def _severity(value: object) -> Any:
 
 
 def _exception_fields(exception: BaseException) -> dict[str, Any]:
-    import traceback
-
     kind = type(exception)
-    lines = traceback.format_exception(kind, exception, exception.__traceback__)
     return {
-        "exception.type": kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}",
+        "exception.type": class_name(kind),
         "exception.message": safe_str(exception),
-        "exception.stacktrace": "".join(lines),
+        "exception.stacktrace": stacktrace(kind, exception, exception.__traceback__),
     }
 
 

@@ -248,6 +248,22 @@ def test_failing_generator_marks_its_span(telemetry):
     assert "ERROR" == telemetry.span("broken").status
 
 
+def test_failing_generator_heeds_what_was_asked_for(telemetry):
+    """A tracer's decorator that shall neither record nor mark an exception does so for generators too."""
+
+    @trace.get_tracer("lib").start_as_current_span(
+        "broken", record_exception=False, set_status_on_exception=False
+    )
+    def broken():
+        yield 1
+        raise ValueError("x")
+
+    with pytest.raises(ValueError):
+        list(broken())
+
+    assert ("UNSET", ()) == (telemetry.span("broken").status, telemetry.span("broken").events)
+
+
 def test_decorator_at_import_follows_every_capture():
     """A decorated function works for whatever runtime is present when it is called."""
 

@@ -41,6 +41,20 @@ def test_exception_becomes_fields():
     assert "Traceback" in shaped.attributes["exception.stacktrace"]
 
 
+def test_exception_that_breaks_its_own_formatting_loses_no_record():
+    """An exception whose parts raise when they are formatted is told by class and message."""
+
+    class Odd(Exception):
+        @property
+        def __notes__(self):
+            raise RuntimeError
+
+    shaped = shape(record(body="failed", exception=Odd("no")), REDACTOR)
+
+    assert "no" == shaped.attributes["exception.message"]
+    assert shaped.attributes["exception.stacktrace"].endswith("Odd: no")
+
+
 @pytest.mark.parametrize("body", [None, 1, {"a": [1, object()]}, "\ud83d", 2**90, b"\xff"])
 def test_bodies_of_any_type_are_taken(body):
     """Whatever the body is, shaping and repairing does not raise."""
