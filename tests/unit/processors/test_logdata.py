@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 from otelkit import _otel
@@ -46,13 +48,15 @@ def test_exception_that_breaks_its_own_formatting_loses_no_record():
 
     class Odd(Exception):
         @property
-        def __notes__(self):
+        def __cause__(self):
             raise RuntimeError
 
     shaped = shape(record(body="failed", exception=Odd("no")), REDACTOR)
 
     assert "no" == shaped.attributes["exception.message"]
     assert shaped.attributes["exception.stacktrace"].endswith("Odd: no")
+    with pytest.raises(RuntimeError):
+        traceback.format_exception(Odd, Odd("no"), None)
 
 
 @pytest.mark.parametrize("body", [None, 1, {"a": [1, object()]}, "\ud83d", 2**90, b"\xff"])
