@@ -15,6 +15,9 @@ from benchmarks.work import (
     DropSpans,
     Side,
     drop_logs,
+    emitted_records,
+    encode_task,
+    finished_spans,
     log_tasks,
     metric_tasks,
     series,
@@ -84,6 +87,17 @@ def _unsampled() -> Side:
     return Side(tasks=span_tasks(trace.get_tracer("bench")), flush=runtime.flush)
 
 
+def _encode() -> Side:
+    from otelkit.wire import logs, traces
+
+    return Side(
+        tasks={
+            "encode_spans": encode_task(lambda batch: traces.encode(batch).body, finished_spans()),
+            "encode_logs": encode_task(lambda batch: logs.encode(batch).body, emitted_records()),
+        }
+    )
+
+
 def _memory() -> Side:
     from otelkit.testing import capture
 
@@ -113,6 +127,7 @@ _GROUPS = {
     "logs": _logs,
     "metrics": _metrics,
     "unsampled": _unsampled,
+    "encode": _encode,
     "memory": _memory,
     "scrape": _scrape,
 }

@@ -21,6 +21,9 @@ from benchmarks.work import (
     Side,
     Task,
     drop_logs,
+    emitted_records,
+    encode_task,
+    finished_spans,
     log_tasks,
     metric_tasks,
     series,
@@ -200,6 +203,22 @@ def _unsampled() -> Side:
     return Side(tasks=span_tasks(trace.get_tracer("bench")), flush=traces.force_flush)
 
 
+def _encode() -> Side:
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    return Side(
+        tasks={
+            "encode_spans": encode_task(
+                lambda batch: encode_spans(batch).SerializeToString(), finished_spans()
+            ),
+            "encode_logs": encode_task(
+                lambda batch: encode_logs(batch).SerializeToString(), emitted_records()
+            ),
+        }
+    )
+
+
 def _memory() -> Side:
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
@@ -241,6 +260,7 @@ _GROUPS = {
     "logs": _logs,
     "metrics": _metrics,
     "unsampled": _unsampled,
+    "encode": _encode,
     "memory": _memory,
     "scrape": _scrape,
 }

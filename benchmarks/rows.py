@@ -57,6 +57,8 @@ ROWS = (
     Row(key="log_stdlib", title="logging line and its record", group="logs", calls=800),
     Row(key="counter", title="counter.add with 2 attributes", group="metrics", calls=3_000),
     Row(key="histogram", title="histogram.record with 2 attributes", group="metrics", calls=3_000),
+    Row(key="encode_spans", title="encode 512 spans", group="encode", calls=4, aim=0.2),
+    Row(key="encode_logs", title="encode 512 log records", group="encode", calls=4, aim=0.2),
     Row(key="memory", title="a fresh in-memory runtime", group="memory", calls=10, limit_s=0.002),
     Row(key="scrape", title="scrape of 10,000 series", group="scrape", calls=1, rounds=0.4),
 )

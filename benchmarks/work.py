@@ -20,6 +20,9 @@ __all__ = [
     "Side",
     "Task",
     "drop_logs",
+    "emitted_records",
+    "encode_task",
+    "finished_spans",
     "log_tasks",
     "metric_tasks",
     "series",
@@ -33,6 +36,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0
 
 QUEUE = 65_536  # both sides; a queue that overflows would make later items cheaper
 SERIES = 10_000
+BATCH = 512  # spans or log records; what a batch processor sends at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,3 +181,63 @@ def series(meter: Any) -> None:
     )
     for number in range(SERIES // 20):  # 8 buckets, sum and count: 10 lines for each
         histogram.record(0.2, {"method": "query", "customer": f"customer-{number}"})
+
+
+def _fields(number: int) -> dict[str, Any]:
+    return {
+        "cart.items": number,
+        "shop": "north",
+        "express": True,
+        "price": number * 1.25,
+        "customer": f"customer-{number}",
+    }
+
+
+def finished_spans() -> list[Any]:
+    """512 spans of the plain SDK with 5 attributes each."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("bench")
+    with tracer.start_as_current_span("request"):
+        for number in range(BATCH):
+            with tracer.start_as_current_span("checkout", attributes=_fields(number)):
+                pass
+        return list(exporter.get_finished_spans())
+
+
+def emitted_records() -> list[Any]:
+    """512 log records of the plain SDK with 5 attributes and a body of text each, inside a span."""
+    from opentelemetry._logs import SeverityNumber
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    logger = provider.get_logger("bench")
+    with TracerProvider().get_tracer("bench").start_as_current_span("request"):
+        for number in range(BATCH):
+            logger.emit(
+                timestamp=number,
+                severity_number=SeverityNumber.INFO,
+                severity_text="INFO",
+                body=f"order {number} placed",
+                attributes=_fields(number),
+            )
+    return list(exporter.get_finished_logs())
+
+
+def encode_task(encode: Callable[[Any], bytes], batch: list[Any]) -> Task:
+    """Encode a batch again and again."""
+
+    def task(calls):
+        for _ in range(calls):
+            encode(batch)
+
+    return task

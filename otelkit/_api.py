@@ -60,6 +60,7 @@ def init(
     log_setup: Literal["auto", "configure", "attach", "off"] | None = None,
     prometheus_port: int | None = None,
     metric_interval_s: float | None = None,
+    spool: Literal["always", "on_failure", "off"] | None = None,
     redact: bool | Sequence[str | re.Pattern[str]] | Callable[[str, object], object] | None = None,
     instrument: bool | Literal["auto"] | Sequence[str] | None = None,
     disabled_scopes: Sequence[str] | None = None,
@@ -94,6 +95,8 @@ def init(
         log_setup: ``auto`` (default), ``configure``, ``attach`` or ``off``; see `otelkit.logs`.
         prometheus_port: Serve ``/metrics`` on this port of the loopback interface (0: any free one).
         metric_interval_s: Seconds between two exports of the metrics; default 60.
+        spool: Keep on disk what the receiver does not have yet: ``always`` (the default with an
+            endpoint), ``on_failure`` or ``off`` (memory only; the default without an endpoint).
         redact: False: hide nothing. Strings: further key names; patterns: further values to hide;
             a function ``(key, value) -> value``: has the last word.
         instrument: Which installed libraries are instrumented; default all that are supported.
@@ -165,7 +168,7 @@ def _start(settings: Settings) -> Runtime:
     made.on_close(logs.install(settings, made.redactor).uninstall)
     if settings.instrument is not False and not settings.sdk_disabled:
         made.on_close(instrument.install(settings.instrument))
-    _lifecycle.install(after_fork=_after_fork)
+    _lifecycle.install(after_fork=_after_fork, on_os_exit=settings.flush_on_os_exit)
     return made
 
 
@@ -214,8 +217,26 @@ def flush(timeout_s: float = 5.0) -> bool:
 
 
 async def aflush(timeout_s: float = 5.0) -> bool:
-    """`flush` for coroutines: the event loop goes on."""
-    return await asyncio.get_running_loop().run_in_executor(None, flush, timeout_s)
+    """`flush` for coroutines: the event loop goes on, and none of its executor's threads is taken."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def tell(delivered: bool) -> None:
+        if not answer.done():
+            answer.set_result(delivered)
+
+    def work() -> None:
+        delivered = flush(timeout_s)
+        try:
+            loop.call_soon_threadsafe(tell, delivered)
+        except RuntimeError:  # the loop was closed meanwhile
+            return
+
+    try:
+        threading.Thread(target=work, name="otelkit-aflush", daemon=True).start()
+    except RuntimeError:  # the interpreter ends and starts no thread any more
+        return False
+    return await answer
 
 
 def _present() -> Runtime | None:

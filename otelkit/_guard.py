@@ -31,7 +31,7 @@ __all__ = [
 
 _MAX_PLACES = 1_000  # a place is a literal in our source; the cap only bounds a mistake
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may come in between and have something to say
 _failures: dict[str, int] = {}
 _said: dict[str, float] = {}
 _scrub: Callable[[str], str] = str
@@ -159,7 +159,7 @@ def forget() -> None:
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -20,13 +20,14 @@ SIGINT becomes KeyboardInterrupt and ends by atexit, so it is left alone.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from otelkit import _guard, runtime
 
@@ -39,15 +40,18 @@ _exiting = False
 _fork_anchor: Any = None
 
 
-def install(*, after_fork: Callable[[runtime.Runtime], object]) -> None:
+def install(*, after_fork: Callable[[runtime.Runtime], object], on_os_exit: bool = False) -> None:
     """Set all hooks; once per process.
 
     Args:
         after_fork: Called in a fork's child with the parent's runtime, to make one of its own.
+        on_os_exit: Whether `os._exit` ends telemetry first.
     """
     global _installed, _forked
     _forked = after_fork
     _take_signal(signal.SIGTERM)
+    if on_os_exit:
+        _wrap_os_exit()
     if _installed:
         return
     _installed = True
@@ -60,10 +64,10 @@ def install(*, after_fork: Callable[[runtime.Runtime], object]) -> None:
 # -- the end ------------------------------------------------------------------------------------
 
 
-def _shutdown() -> None:
+def _shutdown(*, hurry: bool = False) -> None:
     present = runtime.current()
     if present is not None:
-        present.end()
+        present.end(hurry=hurry)
 
 
 def _at_exit() -> None:
@@ -75,6 +79,23 @@ def _at_exit() -> None:
         # The main thread came to its end after the signal, or the signal to us meanwhile; without
         # us the default action would have ended the process there.
         _default(_pending)
+
+
+def _wrap_os_exit() -> None:
+    """Make `os._exit` shut down first: it ends the process without atexit, at once."""
+    leave = os._exit
+    if getattr(leave, "_otelkit", False):
+        return
+
+    @functools.wraps(leave)
+    def end_and_leave(status: int) -> NoReturn:
+        try:
+            _shutdown(hurry=True)
+        finally:
+            leave(status)
+
+    end_and_leave._otelkit = True  # type: ignore[attr-defined]
+    os._exit = end_and_leave
 
 
 def _take_signal(number: int) -> None:
@@ -108,7 +129,7 @@ class _Handler:
             return
         again, _pending = _pending is not None, number
         if not again and _raised_by_uvicorn(frame):
-            _shutdown()
+            _shutdown(hurry=True)
         elif not again and (_exiting or _beside(_shutdown_and_signal)):
             return
         _default(number)  # shut down, or asked a second time
@@ -126,7 +147,7 @@ def _flush() -> None:
 
 
 def _shutdown_and_signal() -> None:
-    _shutdown()
+    _shutdown(hurry=True)
     if _pending is not None:
         os.kill(os.getpid(), _pending)
 
@@ -160,7 +181,7 @@ class _EndFirst(list[int]):
 
     def __reversed__(self) -> Iterator[int]:
         if any(signal.getsignal(number) is signal.SIG_DFL for number in self):
-            _shutdown()
+            _shutdown(hurry=True)
         return super().__reversed__()
 
 
@@ -182,6 +203,7 @@ def _after_fork_in_child() -> None:
     try:
         _forked(parent)
         _end_with_multiprocessing()
+        _end_with_celery()
     except Exception:
         _guard.swallowed("lifecycle.fork")
 
@@ -208,6 +230,17 @@ class _Anchor:
         from multiprocessing import util
 
         util.Finalize(None, _shutdown, exitpriority=-100)
+
+
+def _end_with_celery() -> None:
+    """End with a worker process of Celery's: it leaves by os._exit, and runs no finalizers."""
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_on_celery_shutdown, weak=False)
+
+
+def _on_celery_shutdown(**_: object) -> None:
+    _shutdown()
 
 
 # -- uncaught exceptions ------------------------------------------------------------------------

@@ -147,20 +147,6 @@ def _with_span_class(function: FunctionType, span_class: Any) -> FunctionType:
     return made
 
 
-def exporter_class(signal: str, protocol: str) -> type[Any]:
-    """The official OTLP exporter of a signal (``traces``, ``metrics``, ``logs``)."""
-    from importlib import import_module
-
-    module, name = {
-        "traces": ("trace_exporter", "OTLPSpanExporter"),
-        "metrics": ("metric_exporter", "OTLPMetricExporter"),
-        "logs": ("_log_exporter", "OTLPLogExporter"),
-    }[signal]
-    home = "grpc" if protocol == "grpc" else "http"
-    found: type[Any] = getattr(import_module(f"opentelemetry.exporter.otlp.proto.{home}.{module}"), name)
-    return found
-
-
 def make_record(**fields: Any) -> LogRecord:
     """A log record of the API's fields; one given without a time is stamped with the present one."""
     exception = fields.pop("exception", None)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from otelkit import _guard, _switch, prometheus
+from otelkit.delivery.worker import bounded
 from otelkit.errors import ConfigurationError
 from otelkit.pipeline.assemble import assemble
 from otelkit.processors.redact import Redactor
@@ -83,7 +84,7 @@ class Runtime:
             former = _current
             self._serve_after(former)
             if self._parts is not None:
-                self._parts.courier.start()
+                self._parts.dispatch.start()
                 self._page = prometheus.activate(self._parts.page)
             _switch.install()
             _switch.turn(self._target)
@@ -111,7 +112,7 @@ class Runtime:
         if self._parts is None or self._delivered_all is not None:
             return self._parts is None or bool(self._delivered_all)
         try:
-            return self._parts.courier.flush(timeout_s=timeout_s)
+            return self._parts.dispatch.flush(timeout_s=timeout_s)
         except Exception:
             _guard.swallowed("runtime.flush")
             return False
@@ -121,7 +122,8 @@ class Runtime:
 
         Args:
             timeout_s: How long this may take at the most (default: the setting, 2 s). What cannot
-                be sent in time is counted and said in one line.
+                be sent in time stays in the spool for the next process; without a spool it is
+                counted as lost. Either is said in one line.
 
         Returns:
             Whether everything was delivered.
@@ -129,31 +131,36 @@ class Runtime:
         self._run_closers()
         return self.end(timeout_s)
 
-    def end(self, timeout_s: float | None = None) -> bool:
+    def end(self, timeout_s: float | None = None, *, hurry: bool = False) -> bool:
         """`shutdown` at the end of the process: what otelkit set in other libraries stays set.
 
         Lines that are logged after it (by later atexit handlers, say) still look the same.
+
+        Args:
+            timeout_s: As for `shutdown`.
+            hurry: Whether the process is being stopped from outside; see `Dispatch.close`.
         """
         global _current
         if timeout_s is None:
             timeout_s = self.settings.shutdown_timeout_s
+        timeout_s = bounded(timeout_s)
         deadline = time.monotonic() + timeout_s
         self.ending = True
         with _guard.guard("runtime.shutdown"):
             is_current = _current is self
             if is_current:
-                _hurry_retired()
-            if not self._ending.acquire(timeout=max(0.0, timeout_s)):
+                _end_retired(timeout_s)
+            if not self._ending.acquire(timeout=timeout_s):
                 return False
             try:
                 if self._delivered_all is None:
-                    self._delivered_all = self._close(deadline)
+                    self._delivered_all = self._close(deadline, hurry=hurry)
             finally:
                 self._ending.release()
-            with _lock:
-                if _current is self:
-                    _current = None
-                    _switch.turn(_switch.OFF)
+                with _lock:
+                    if _current is self:
+                        _current = None
+                        _switch.turn(_switch.OFF)
             if is_current:
                 _close_retired(deadline)
         return bool(self._delivered_all)
@@ -167,7 +174,7 @@ class Runtime:
         """What became of every item so far, by signal: ``traces``, ``logs``, ``metrics``."""
         if self._parts is None:
             return {}
-        return {signal: queue.counts() for signal, queue in self._parts.queues.items()}
+        return self._parts.dispatch.counts()
 
     def __enter__(self) -> Runtime:
         return self
@@ -206,10 +213,11 @@ class Runtime:
                 strict=self.settings.strict,
             )
 
-    def _close(self, deadline: float) -> bool:
+    def _close(self, deadline: float, *, hurry: bool) -> bool:
         if self._parts is None:
             return True
-        delivered_all = self._parts.courier.close(timeout_s=max(0.0, deadline - time.monotonic()))
+        left = max(0.0, deadline - time.monotonic())
+        delivered_all = self._parts.dispatch.close(timeout_s=left, hurry=hurry)
         self._close_server()
         self._leave_page()
         return delivered_all
@@ -221,12 +229,12 @@ class Runtime:
         parts = self._parts
         if parts is None:
             return
-        parts.courier.retire(still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S)
+        parts.dispatch.retire(still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S)
         _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
         _retired.append(self)
 
     def _ended(self) -> bool:
-        return self._parts is None or self._parts.courier.ended
+        return self._parts is None or self._parts.dispatch.ended
 
     def _run_closers(self) -> None:
         while self._closers:
@@ -253,7 +261,7 @@ class Runtime:
         )
 
     def _released(self) -> bool:
-        return self._parts is None or self._parts.courier.released
+        return self._parts is None or self._parts.dispatch.released
 
     def _users(self) -> tuple[object, ...]:
         """The user's own objects in this runtime."""
@@ -269,24 +277,24 @@ class Runtime:
         )
 
 
-def _hurry_retired() -> None:
+def _end_retired(timeout_s: float) -> None:
     """Let the runtimes that were replaced send what they have, in their own threads."""
     for runtime in tuple(_retired):
         if runtime._parts is not None:
-            runtime._parts.courier.retire(still_open=lambda: False, linger_s=0.0)
+            runtime._parts.dispatch.end_retirement(timeout_s=timeout_s)
 
 
 def _close_retired(deadline: float) -> None:
     """End the runtimes that were replaced and still deliver, within what is left of the time."""
     for runtime in [runtime for runtime in _retired if not runtime._ended()]:
         if runtime._parts is not None:
-            runtime._parts.courier.close(timeout_s=max(0.0, deadline - time.monotonic()))
+            runtime._parts.dispatch.close(timeout_s=max(0.0, deadline - time.monotonic()))
     with _lock:
         _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
 
 
 def forget_after_fork() -> Runtime | None:
-    """In a fork's child: let go of the parent's runtime without touching what it holds.
+    """In a fork's child: let go of the parent's runtimes without touching what they hold.
 
     Returns:
         The parent's runtime.
@@ -295,5 +303,8 @@ def forget_after_fork() -> Runtime | None:
     _lock = threading.RLock()
     _switch.after_fork_in_child()
     parent, _current = _current, None
+    for runtime in (parent, *_retired):
+        if runtime is not None and runtime._parts is not None:
+            runtime._parts.dispatch.forget()
     _retired.clear()
     return parent

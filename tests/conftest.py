@@ -10,7 +10,9 @@ import pytest
 
 os.environ["OTELKIT_RERAISE"] = "1"
 for _name in [
-    name for name in os.environ if name.startswith(("OTEL_", "OTELKIT_")) and name != "OTELKIT_RERAISE"
+    name
+    for name in os.environ
+    if name.startswith(("OTEL_", "OTELKIT_")) and name not in {"OTELKIT_RERAISE", "OTELKIT_FAULTS"}
 ]:
     del os.environ[_name]
 
@@ -22,6 +24,12 @@ _guard._reraise = True
 def pytest_make_parametrize_id(val):
     """The parallel runner needs names of tests that are the same in every process."""
     return None if isinstance(val, (str, int, float, bytes, type(None))) else type(val).__name__
+
+
+@pytest.fixture(autouse=True)
+def _own_state_folder(tmp_path_factory, monkeypatch):
+    """What a runtime of this process keeps on disk is this test's, and nobody's afterwards."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture(autouse=True)

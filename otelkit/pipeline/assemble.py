@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otelkit.delivery.courier import Courier, Lane, Pull
-from otelkit.delivery.queue import Queue
-from otelkit.exits.otlp import last_error
-from otelkit.pipeline import logs, metrics, resource, traces
-from otelkit.pipeline.exits import metric_exits, record_exits
+from otelkit import _otel
+from otelkit.delivery.courier import Courier, Lane
+from otelkit.delivery.depot import Depot
+from otelkit.delivery.dispatch import Dispatch
+from otelkit.delivery.fleet import Fleet
+from otelkit.delivery.guests import Guests
+from otelkit.delivery.puller import Puller
+from otelkit.delivery.queue import Memory, Queue
+from otelkit.delivery.sender import Sender
+from otelkit.pipeline import logs, metrics, otlp, own_metrics, resource, traces
+from otelkit.pipeline.exits import MetricExits, metric_exits, record_exits
+from otelkit.pipeline.sizes import record_size, span_size
 from otelkit.processors.logdata import clean_record
 from otelkit.processors.metricdata import cleaner
 from otelkit.processors.spandata import clean_span
 from otelkit.prometheus import Page
+from otelkit.wire import logs as wire_logs
+from otelkit.wire import metrics as wire_metrics
+from otelkit.wire import traces as wire_traces
 
 if TYPE_CHECKING:
-    from otelkit.pipeline.plan import Plan
+    from otelkit.delivery.sender import Line
+    from otelkit.pipeline.plan import Plan, Way
     from otelkit.processors.redact import Redactor
     from otelkit.settings import Settings
     from otelkit.types import Exit
@@ -33,16 +43,14 @@ class Parts:
     Attributes:
         traces, logs, metrics: The sources of tracers, loggers and meters.
         page: The page for `/metrics`.
-        courier: Takes everything to the ways out.
-        queues: The queue (and so the counts) of each signal.
+        dispatch: Takes everything to the ways out, and has the books.
     """
 
     traces: traces.Traces
     logs: logs.Logs
     metrics: metrics.Metrics
     page: Page
-    courier: Courier
-    queues: dict[str, Queue[Any]]
+    dispatch: Dispatch
 
 
 def assemble(
@@ -57,28 +65,31 @@ def assemble(
         in_use: Whether another runtime still uses an exporter, processor or reader of the user's.
     """
     who = resource.build(settings)
-    wake = threading.Event()
-    queues: dict[str, Queue[Any]] = {
-        way.signal: Queue(capacity=way.capacity, batch_size=max(1, way.batch_size), wake=wake.set)
-        for way in plan.ways
+    lines = otlp.lines(plan)
+    pushed = metric_exits(plan.way("metrics"))
+    exits = {
+        "traces": record_exits(
+            plan.way("traces"), settings.span_exporters, in_use=in_use, console=plan.console
+        ),
+        "logs": record_exits(plan.way("logs"), settings.log_exporters, in_use=in_use),
+        "metrics": pushed.exits,
     }
-    spans = _span_lane(settings, plan, queues["traces"], redactor=redactor, in_use=in_use)
-    records = _log_lane(settings, plan, queues["logs"], in_use=in_use)
-    pushed = metric_exits(
-        plan.way("metrics"),
-        temporality=settings.metric_temporality,
-        histograms=settings.histogram_aggregation,
-    )
-    reader = metrics.PullReader(pushed.exporter) if pushed.exits else None
+    goes = {signal for signal in exits if exits[signal] or signal in lines}
+    reader = _reader(settings, pushed, over_otlp="metrics" in lines) if "metrics" in goes else None
     page = Page(redactor=redactor, resource=who)
+    delivery = _Delivery(settings, plan, lines=lines, exits=exits, redactor=redactor)
+    books = {signal: queue.ledger for signal, queue in delivery.queues.items()}
     made_traces = traces.build(
         settings,
         resource=who,
-        deliver=queues["traces"].put if spans.exits else None,
-        on_sampled_out=queues["traces"].ledger.sample_out,
+        deliver=delivery.queues["traces"].put if "traces" in goes else None,
+        on_sampled_out=books["traces"].sample_out,
     )
     made_logs = logs.build(
-        settings, resource=who, redactor=redactor, deliver=queues["logs"].put if records.exits else None
+        settings,
+        resource=who,
+        redactor=redactor,
+        deliver=delivery.queues["logs"].put if "logs" in goes else None,
     )
     made_metrics = metrics.build(
         settings,
@@ -87,72 +98,157 @@ def assemble(
         users=(*settings.metric_readers, *pushed.readers),
         clean=cleaner(redactor),
     )
-    courier = Courier(
-        lanes=[lane for lane in (spans, records) if lane.exits],
-        pull=_pull(settings, pushed.exits, reader, queues["metrics"], redactor=redactor),
-        others=[
-            _Processors(made_traces.processors, in_use),
-            _Processors(made_logs.processors, in_use),
-            _Readers(made_metrics.users, in_use),
-        ],
-        wake=wake,
-        where=plan.where,
-        repeat_s=60.0 if settings.endpoint_given else None,
-        last_error=last_error,
-    )
-    return Parts(
-        traces=made_traces, logs=made_logs, metrics=made_metrics, page=page, courier=courier, queues=queues
-    )
+    others = [
+        _Processors(made_traces.processors, in_use),
+        _Processors(made_logs.processors, in_use),
+        _Readers(made_metrics.users, in_use),
+    ]
+    dispatch = delivery.build(reader=reader, others=others)
+    if lines and settings.endpoint_given:  # a guess is no reason to tell something
+        own_metrics.publish(
+            made_metrics.get_meter(own_metrics.SCOPE),
+            dispatch.counts,
+            signals=lines,
+            disabled=settings.disabled_scopes,
+        )
+    return Parts(traces=made_traces, logs=made_logs, metrics=made_metrics, page=page, dispatch=dispatch)
 
 
-def _span_lane(
-    settings: Settings,
-    plan: Plan,
-    queue: Queue[Any],
-    *,
-    redactor: Redactor,
-    in_use: Callable[[object], bool],
-) -> Lane:
-    way = plan.way("traces")
-    return Lane(
-        name="spans",
-        queue=queue,
-        prepare=lambda batch: [clean_span(span, redactor) for span in batch],
-        exits=record_exits(way, settings.span_exporters, in_use=in_use, console=plan.console),
-        delay_s=way.delay_s,
-    )
+def _reader(settings: Settings, pushed: MetricExits, *, over_otlp: bool) -> metrics.PullReader:
+    """The reader of what is pushed: as the settings say for OTLP, else as the exporter wants it."""
+    if over_otlp:
+        return metrics.PullReader(
+            temporality=otlp.temporality(settings.metric_temporality),
+            aggregation=otlp.aggregation(settings.histogram_aggregation),
+        )
+    temporality, aggregation = _otel.exporter_preferences(pushed.exporter)
+    return metrics.PullReader(temporality=temporality, aggregation=aggregation)
 
 
-def _log_lane(settings: Settings, plan: Plan, queue: Queue[Any], *, in_use: Callable[[object], bool]) -> Lane:
-    way = plan.way("logs")
-    return Lane(
-        name="logs",
-        queue=queue,
-        prepare=lambda batch: [clean_record(record) for record in batch],
-        exits=record_exits(way, settings.log_exporters, in_use=in_use),
-        delay_s=way.delay_s,
-    )
+class _Delivery:
+    """The rooms of delivery, built one after the other as each needs the one before."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        *,
+        lines: Mapping[str, Line],
+        exits: Mapping[str, Sequence[Exit]],
+        redactor: Redactor,
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._lines = lines
+        self._exits = exits
+        self._redactor = redactor
+        self._memory = Memory(settings.queue_max_bytes)
+        self._courier: Courier  # made last; the queues call it later
+        sizes: dict[str, Callable[[Any], int]] = {"traces": span_size, "logs": record_size}
+        self.queues = {way.signal: self._queue(way, sizes.get(way.signal, bool)) for way in plan.ways}
 
-def _pull(
-    settings: Settings,
-    exits: Sequence[Exit],
-    reader: metrics.PullReader | None,
-    queue: Queue[Any],
-    *,
-    redactor: Redactor,
-) -> Pull | None:
-    if reader is None:
-        return None
+    def build(self, *, reader: metrics.PullReader | None, others: Sequence[Any]) -> Dispatch:
+        def say_losses() -> None:
+            dispatch.say_losses()
 
-    clean = cleaner(redactor)
+        depot = sender = None
+        ledgers = {signal: queue.ledger for signal, queue in self.queues.items()}
+        spool = otlp.spool(self._settings, self._plan, self._lines)
+        if self._lines:
+            depot = Depot(
+                ledgers=ledgers, memory=self._memory, spool=spool, always=self._plan.spool == "always"
+            )
+            receivers = list(dict.fromkeys(line.breaker for line in self._lines.values()))
+            sender = Fleet(
+                [
+                    Sender(
+                        lines=[line for line in self._lines.values() if line.breaker is receiver],
+                        depot=depot,
+                        on_loss=say_losses,
+                        tends=receiver is receivers[0],
+                    )
+                    for receiver in receivers
+                ]
+            )
+            depot.failing = lambda: sender.failing
+        guests = Guests(max_bytes=self._settings.queue_max_bytes, others=others, on_loss=say_losses)
+        lanes = [lane for lane in (self._span_lane(guests), self._log_lane(guests)) if lane]
+        courier = self._courier = Courier(
+            lanes=lanes,
+            depot=depot,
+            memory=self._memory,
+            stored=sender.stored if sender is not None else bool,
+        )
+        puller = None if reader is None else self._puller(reader, guests, courier)
+        dispatch = Dispatch(
+            queues=self.queues,
+            courier=courier,
+            guests=guests,
+            puller=puller,
+            depot=depot,
+            sender=sender,
+            where=self._plan.where,
+            repeat_s=60.0 if self._settings.endpoint_given else None,
+        )
+        return dispatch
 
-    def collect() -> tuple[Any, int]:
-        data = reader.pull(timeout_s=settings.metric_timeout_s)
-        cleaned = None if data is None else clean(data)
-        return cleaned, metrics.count_points(cleaned)
+    def _queue(self, way: Way, size_of: Callable[[Any], int]) -> Queue[Any]:
+        helps = self._settings.on_full == "help"
+        return Queue(
+            memory=self._memory,
+            size_of=size_of,
+            capacity=way.capacity,
+            batch_size=max(1, way.batch_size),
+            begun=lambda: self._courier.begun(),  # noqa: PLW0108 - the courier is made later
+            wake=lambda: self._courier.hurry(),  # noqa: PLW0108 - likewise
+            relieve=(lambda queue: self._courier.help(queue)) if helps else None,  # noqa: PLW0108 - likewise
+        )
 
-    return Pull(queue=queue, collect=collect, exits=exits, interval_s=settings.metric_interval_s)
+    def _outlet(self, signal: str, guests: Guests) -> Any:
+        exits = self._exits[signal]
+        ledger = None if signal in self._lines else self.queues[signal].ledger
+        return guests.outlet(exits, ledger=ledger) if exits else None
+
+    def _span_lane(self, guests: Guests) -> Lane | None:
+        outlet, redactor = self._outlet("traces", guests), self._redactor
+        if outlet is None and "traces" not in self._lines:
+            return None
+        return Lane(
+            signal="traces",
+            queue=self.queues["traces"],
+            prepare=lambda span: clean_span(span, redactor),
+            encode=wire_traces.encode if "traces" in self._lines else None,
+            outlet=outlet,
+        )
+
+    def _log_lane(self, guests: Guests) -> Lane | None:
+        outlet = self._outlet("logs", guests)
+        if outlet is None and "logs" not in self._lines:
+            return None
+        return Lane(
+            signal="logs",
+            queue=self.queues["logs"],
+            prepare=clean_record,
+            encode=wire_logs.encode if "logs" in self._lines else None,
+            outlet=outlet,
+        )
+
+    def _puller(self, reader: metrics.PullReader, guests: Guests, courier: Courier) -> Puller:
+        clean, timeout_s = cleaner(self._redactor), self._settings.metric_timeout_s
+
+        def collect() -> tuple[Any, int]:
+            data = reader.pull(timeout_s=timeout_s)
+            cleaned = None if data is None else clean(data)
+            return cleaned, metrics.count_points(cleaned)
+
+        return Puller(
+            collect=collect,
+            encode=wire_metrics.encode if "metrics" in self._lines else None,
+            outlet=self._outlet("metrics", guests),
+            ledger=self.queues["metrics"].ledger,
+            add=courier.add,
+            interval_s=self._settings.metric_interval_s,
+        )
 
 
 class _Processors:
@@ -161,6 +257,10 @@ class _Processors:
     def __init__(self, processors: Any, in_use: Callable[[object], bool]) -> None:
         self._processors = processors
         self._in_use = in_use
+
+    @property
+    def idle(self) -> bool:
+        return not self._processors.users
 
     def flush(self, *, timeout_s: float) -> bool:
         return bool(self._processors.force_flush(round(timeout_s * 1000)))
@@ -179,6 +279,10 @@ class _Readers:
     def __init__(self, readers: Sequence[Any], in_use: Callable[[object], bool]) -> None:
         self._readers = tuple(readers)
         self._in_use = in_use
+
+    @property
+    def idle(self) -> bool:
+        return not self._readers
 
     def flush(self, *, timeout_s: float) -> bool:
         answers = [reader.force_flush(timeout_millis=timeout_s * 1000) for reader in self._readers]

@@ -47,6 +47,8 @@ class RecordProcessors(_otel.LogRecordProcessor):
                     key=f"processor:{type(processor).__name__}",
                 )
         if self._deliver is not None:
+            # Its ids are in the record by now; while it waits, it shall not keep a whole span alive.
+            log_record.log_record.context = None
             self._deliver(
                 _otel.ReadableLogRecord(
                     log_record=log_record.log_record,

@@ -13,7 +13,6 @@ from otelkit import _guard, _otel
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
-    from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.resources import Resource
 
     from otelkit.settings import Settings
@@ -25,12 +24,16 @@ class PullReader(MetricReader):
     """A reader that collects when it is asked and starts no thread.
 
     Args:
-        exporter: Whose preferred temporality and aggregation are used; None for the defaults
-            (cumulative, explicit buckets).
+        temporality: Of kinds of instruments; cumulative where nothing is said.
+        aggregation: Likewise; the SDK's default where nothing is said (explicit buckets).
     """
 
-    def __init__(self, exporter: MetricExporter | None = None) -> None:
-        temporality, aggregation = _otel.exporter_preferences(exporter)
+    def __init__(
+        self,
+        *,
+        temporality: dict[type, Any] | None = None,
+        aggregation: dict[type, Any] | None = None,
+    ) -> None:
         super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
         _otel.keep_gauge_values(self)
         self._data: MetricsData | None = None

@@ -25,7 +25,8 @@ class Way:
         endpoint_given: Whether somebody named an endpoint; else it is a guess.
         named: Further exporters by the names of their entry points.
         users: How many exporters (for metrics: readers) the user gave as objects.
-        capacity, batch_size, delay_s: The queue's.
+        capacity, batch_size: The queue's; a capacity of None leaves it to the bytes.
+        delay_s: How long items wait for more before they are sent.
         strict: Whether a way out that cannot be made is an error.
     """
 
@@ -34,7 +35,7 @@ class Way:
     endpoint_given: bool = True
     named: tuple[str, ...] = ()
     users: int = 0
-    capacity: int = 0
+    capacity: int | None = None
     batch_size: int = 0
     delay_s: float = 0.0
     strict: bool = False
@@ -56,6 +57,7 @@ class Plan:
         prometheus: Whether a page for `/metrics` is kept.
         server: Host and port of its own server, or None.
         console: Whether finished traces are shown on the terminal.
+        spool: ``always``, ``on_failure`` or ``off``.
     """
 
     disabled: bool
@@ -63,6 +65,7 @@ class Plan:
     prometheus: bool
     server: tuple[str, int] | None
     console: bool
+    spool: str = "off"
 
     @property
     def where(self) -> str:
@@ -78,6 +81,8 @@ class Plan:
         if self.disabled:
             return "telemetry is disabled (OTEL_SDK_DISABLED)"
         lines = [str(way) for way in self.ways]
+        if self.spool != "off":
+            lines.append(f"spool: {self.spool}")
         if self.server:
             lines.append(f"/metrics: http://{self.server[0]}:{self.server[1]}/metrics")
         return "\n".join(lines)
@@ -99,6 +104,7 @@ def plan(settings: Settings, *, terminal: bool) -> Plan:
         prometheus=not settings.sdk_disabled,
         server=server,
         console=terminal if settings.console is None else settings.console,
+        spool=(settings.spool or "always") if settings.endpoint_given else "off",
     )
 
 

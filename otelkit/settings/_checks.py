@@ -56,7 +56,7 @@ def _agree(settings: Settings, rows: Mapping[str, Row], lines: list[str]) -> Non
     for signal in ("span", "log"):
         size, limit = f"{signal}_batch_size", f"{signal}_queue_size"
         batch, queue = getattr(settings, size), getattr(settings, limit)
-        if batch > queue:
+        if queue is not None and batch > queue:
             lines.append(
                 refused(
                     rows[size],

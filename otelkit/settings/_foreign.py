@@ -15,7 +15,7 @@ class Foreign(NamedTuple):
     help: str
 
 
-_EXPORTERS = "read by the OTLP exporter"
+_EXPORTERS = "for the official OTLP exporters, which are not used here"
 _HTTP_HEADERS = "read by HTTP instrumentations"
 _CONFIGURATOR = "disabled_scopes does this here"
 _PROVIDER = "otelkit registers its own provider"
@@ -31,9 +31,9 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign("OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS", True, "read by HTTP instrumentations"),
     Foreign("OTEL_PYTHON_CONTEXT", True, "read by the OpenTelemetry API at import"),
     Foreign("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", True, "read by the SDK and its exporters"),
-    Foreign("OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES", True, _EXPORTERS),
+    Foreign("OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES", False, _EXPORTERS),
     *(
-        Foreign(f"OTEL_PYTHON_EXPORTER_OTLP_{protocol}_{signal}CREDENTIAL_PROVIDER", True, _EXPORTERS)
+        Foreign(f"OTEL_PYTHON_EXPORTER_OTLP_{protocol}_{signal}CREDENTIAL_PROVIDER", False, _EXPORTERS)
         for protocol in ("HTTP", "GRPC")
         for signal in ("", "TRACES_", "METRICS_", "LOGS_")
     ),

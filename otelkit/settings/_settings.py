@@ -103,7 +103,7 @@ class Settings:
         help="seconds for one OTLP request",
     )
     compression: Literal["none", "gzip", "deflate"] = setting(
-        _parse.choice("none", "gzip", "deflate"), "none", "OTEL_EXPORTER_OTLP_COMPRESSION",
+        _parse.choice("none", "gzip", "deflate"), "gzip", "OTEL_EXPORTER_OTLP_COMPRESSION",
         help="compression of OTLP requests",
     )
     certificate: str | None = setting(
@@ -173,9 +173,9 @@ class Settings:
         show=_lists.show_objects,
         help="your own span exporters",
     )
-    span_queue_size: int = setting(
-        _SIZE, 65_536, "OTEL_BSP_MAX_QUEUE_SIZE",
-        help="spans that wait for export at most",
+    span_queue_size: int | None = setting(
+        _SIZE, None, "OTEL_BSP_MAX_QUEUE_SIZE", unset="by queue_max_bytes",
+        help="spans that wait to be packed at most",
     )
     span_batch_size: int = setting(
         _SIZE, 512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
@@ -203,9 +203,9 @@ class Settings:
         show=_lists.show_objects,
         help="your own log record exporters",
     )
-    log_queue_size: int = setting(
-        _SIZE, 65_536, "OTEL_BLRP_MAX_QUEUE_SIZE",
-        help="log records that wait for export at most",
+    log_queue_size: int | None = setting(
+        _SIZE, None, "OTEL_BLRP_MAX_QUEUE_SIZE", unset="by queue_max_bytes",
+        help="log records that wait to be packed at most",
     )
     log_batch_size: int = setting(
         _SIZE, 512, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
@@ -315,6 +315,39 @@ class Settings:
         help="attributes of a log record",
     )
 
+    queue_max_bytes: int = setting(
+        _SIZE, 32 << 20, "OTELKIT_QUEUE_MAX_BYTES",
+        help="bytes of memory for what waits, all signals together",
+    )
+    on_full: Literal["help", "drop"] = setting(
+        _parse.choice("help", "drop"), "help", "OTELKIT_ON_FULL",
+        help="when that is used up: the caller packs one batch itself, or its item is dropped and counted",
+    )
+    spool: Literal["always", "on_failure", "off"] | None = setting(
+        _parse.choice("always", "on_failure", "off", none="auto"), None, "OTELKIT_SPOOL",
+        unset="always with an endpoint",
+        help="keep what is not delivered yet on disk; None = always with an endpoint, off without one",
+    )
+    spool_dir: str | None = setting(
+        _parse.text, None, "OTELKIT_SPOOL_DIR", unset="in the user's state folder",
+        help="folder of the spool; None = otelkit/spool in XDG_STATE_HOME",
+    )
+    spool_max_bytes: int = setting(
+        _parse.integer(low=1 << 16, high=2**63 - 1), 256 << 20, "OTELKIT_SPOOL_MAX_BYTES",
+        help="bytes of the spool's folder at most; the oldest files go first",
+    )
+    spool_max_age_s: float = setting(
+        _SECONDS, 86_400.0, "OTELKIT_SPOOL_MAX_AGE_S",
+        help="seconds that a file stays in the spool at most",
+    )
+    spool_fsync: Literal["none", "batch"] = setting(
+        _parse.choice("none", "batch"), "none", "OTELKIT_SPOOL_FSYNC",
+        help="wait for the disk at each write (batch), to survive a power failure too",
+    )
+    flush_on_os_exit: bool = setting(
+        _parse.boolean, False, "OTELKIT_FLUSH_ON_OS_EXIT",
+        help="end telemetry before os._exit, which runs no exit handlers",
+    )
     shutdown_timeout_s: float = setting(
         _parse.number(low=0, unit=" (seconds)"), 2.0, "OTELKIT_SHUTDOWN_TIMEOUT_S",
         help="seconds that the end of the process may take",

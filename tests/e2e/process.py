@@ -84,7 +84,7 @@ class Program:
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, *self._arguments(program)],
-            env=_environment(env or {}),
+            env=_environment({"XDG_STATE_HOME": f"{self._folder.name}/state", **(env or {})}),
             cwd=cwd or self._folder.name,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

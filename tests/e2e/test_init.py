@@ -15,10 +15,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otelkit
 from otelkit import runtime
-from otelkit.delivery import courier
+from otelkit.delivery import dispatch
 from process import run
 from sink import Sink
 
+THREADS = ["otelkit-courier", "otelkit-metrics", "otelkit-sender"]
 QUIET = {"console": False, "instrument": False, "log_setup": "off"}
 
 
@@ -62,7 +63,7 @@ def test_same_settings_give_the_same_runtime(sink):
     by_settings = otelkit.init(settings=first.settings)
 
     assert first is again is by_settings
-    assert ["otelkit-courier"] == our_threads()
+    assert THREADS == our_threads()
 
 
 def test_other_settings_replace_and_the_old_delivers_its_own(sink):
@@ -119,28 +120,29 @@ def test_open_span_and_running_request_survive(sink):
 
 def test_replaced_runtime_lives_until_its_last_span_has_ended(sink, monkeypatch):
     """However long a span stays open, the runtime it began in waits for it, and then ends."""
-    monkeypatch.setattr(courier, "_RETIRED_GRACE_S", 0.0)
+    monkeypatch.setattr(dispatch, "_RETIRED_GRACE_S", 0.0)
     first = otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
     span = otelkit.get_tracer("open").start_span("open")
     otelkit.init("second", endpoint=sink.http_endpoint, **QUIET)
-    waiting = first._parts.courier._thread
+    (waiting,) = [thread for thread in threading.enumerate() if thread.name == "otelkit-retired"]
     waiting.join(0.5)
     assert waiting.is_alive()
     span.end()
     waiting.join(5.0)
 
-    assert not waiting.is_alive()
+    assert first._parts.dispatch.ended
     assert ["first"] == services(sink.spans)
 
 
 def test_calls_under_way_at_a_second_init_are_not_lost(sink):
     """A thread that had already looked up a method when the runtime was replaced still tells the old one."""
-    first = otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
+    otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
     counter = metrics.get_meter("under.way").create_counter("under.way.n")
     counter.add(1)
     add, start_span = counter.add, trace.get_tracer("under.way").start_span
     otelkit.init("second", endpoint=sink.http_endpoint, **QUIET)
-    first._parts.courier._thread.join(0.3)
+    (retired,) = [thread for thread in threading.enumerate() if thread.name == "otelkit-retired"]
+    retired.join(0.3)
     add(5)
     start_span("under way").end()
 
@@ -197,7 +199,7 @@ def test_two_threads_at_once_make_one_runtime(sink):
         pass
 
     assert {id(runtime.current())} == {id(answer) for answer in answers}
-    assert ["otelkit-courier"] == our_threads()
+    assert THREADS == our_threads()
     assert otelkit.shutdown(5.0) is True
     assert ["once"] == [span.name for span in sink.spans]
 

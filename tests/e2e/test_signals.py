@@ -159,3 +159,37 @@ otelkit.shutdown()
 
     assert 0 == ended.code, ended.stderr
     assert ["mine"] * 5 == [record.scope.name for record in sink.logs]
+
+
+def test_our_own_requests_make_no_telemetry(sink):
+    """With the HTTP client instrumented, neither the sender nor an exporter of yours is seen at work."""
+    ended = run(
+        """
+import logging, otelkit, urllib3
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+class OverHttp(SpanExporter):
+    def export(self, spans):
+        logging.getLogger("exporter").warning("exporting")
+        urllib3.PoolManager().request("GET", ENDPOINT)
+        return SpanExportResult.SUCCESS
+    def shutdown(self): pass
+
+import os
+ENDPOINT = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]
+URLLib3Instrumentor().instrument()
+otelkit.init(service_name="shop", span_exporters=[OverHttp()], console=False)
+for _ in range(3):
+    with otelkit.span("mine"): pass
+    otelkit.flush()
+with otelkit.span("seen"):
+    urllib3.PoolManager().request("GET", ENDPOINT)
+otelkit.shutdown()
+""",
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.http_endpoint},
+    )
+
+    assert 0 == ended.code, ended.stderr
+    assert ["GET", "mine", "mine", "mine", "seen"] == sorted(span.name for span in sink.spans)
+    assert () == sink.logs

@@ -40,6 +40,7 @@ def init_takes_every_setting_by_name() -> None:
         log_setup="attach",
         prometheus_port=9464,
         metric_interval_s=15.0,
+        spool="on_failure",
         redact=["iban", re.compile("A-[0-9]+")],
         instrument=["redis"],
         disabled_scopes=["noisy.*"],
@@ -78,6 +79,7 @@ def a_runtime_is_a_context_manager() -> None:
         assert_type(runtime.flush(timeout_s=1.0), bool)
         assert_type(runtime.stats()["traces"].created, int)
         assert_type(runtime.stats()["traces"].dropped, Mapping[str, int])
+        assert_type(runtime.stats()["traces"].spooled, int)
         assert_type(str(runtime.plan), str)
     assert_type(runtime.shutdown(timeout_s=1.0), bool)
 

@@ -217,7 +217,7 @@ def test_strict_with_a_port_in_use_leaves_the_former_runtime_running(memory, sai
             otelkit.init(service_name="shop", prometheus_port=taken_port, strict=True)
 
         assert former is runtime.current()
-        assert ["otelkit-courier", "otelkit-prometheus"] == our_threads()
+        assert ["otelkit-courier", "otelkit-guests", "otelkit-prometheus"] == our_threads()
         assert isinstance(former.prometheus_port, int)
         tell()
     assert (["told"], []) == (memory.names(), said())
@@ -236,7 +236,7 @@ def test_unreadable_certificate_is_one_line_and_the_rest_works(memory, said, mon
     assert ["told"] == memory.names()
     assert 1 == len(lines), lines
     assert "certificate=/nowhere/ca.pem (OTEL_EXPORTER_OTLP_CERTIFICATE)" in lines[0]
-    assert "give a file that can be read" in lines[0]
+    assert "give a PEM file that can be read" in lines[0]
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

@@ -1,251 +1,448 @@
+import signal
 import threading
 import time
+from itertools import count
 
 import pytest
+from rooms import Exit, Watched, balanced, names, negative, parcel
 
 from otelkit import _guard
-from otelkit.delivery.courier import Courier, Lane, Pull, lost_line
-from otelkit.delivery.queue import Queue
+from otelkit.delivery.courier import Courier, Lane
+from otelkit.delivery.depot import Depot
+from otelkit.delivery.guests import Outlet
+from otelkit.delivery.parcel import Parcel
+from otelkit.delivery.queue import Memory, Queue
 from otelkit.processors.context import suppressed
+from otelkit.wire import Encoded
 
 
-class Gate:
-    """An exit whose `send` can be held, failed, or made to raise."""
+def encode(items):
+    return Encoded(parcel(*items).body, len(items))
 
-    name = "gate"
 
-    def __init__(self):
-        self.batches = []
+def soon(seconds=5.0):
+    return time.monotonic() + seconds
+
+
+class Room:
+    """A courier with one lane, its queue, and a depot in memory."""
+
+    def __init__(self, *, limit=1 << 20, size=1, batch_size=100, helps=True, **lane):
+        self.memory = Memory(limit)
+        self.queue = Queue(
+            memory=self.memory,
+            size_of=size if callable(size) else lambda _: size,
+            batch_size=batch_size,
+            begun=lambda: self.courier.begun(),
+            wake=lambda: self.courier.hurry(),
+            relieve=(lambda queue: self.courier.help(queue)) if helps else None,
+        )
+        self.ledger = self.queue.ledger = Watched()
+        self.depot = Depot(ledgers={"traces": self.ledger, "metrics": Watched()}, memory=self.memory)
+        lane = {"prepare": str.lower, "encode": encode, **lane}
+        self.stored = threading.Event()
         self.open = threading.Event()
         self.open.set()
-        self.entered = threading.Event()
-        self.answer = True
-        self.error = None
-        self.closed = 0
-        self.contexts = []
+        self.courier = Courier(
+            lanes=[Lane(signal="traces", queue=self.queue, **lane)],
+            depot=self.depot,
+            memory=self.memory,
+            stored=self.stored_now,
+        )
 
-    def send(self, batch):
-        self.entered.set()
-        self.contexts.append(suppressed())
+    def stored_now(self, signals):
+        self.stored.set()
         self.open.wait(10)
-        if self.error:
-            raise self.error
-        self.batches.append(list(batch))
-        return self.answer
 
-    def interrupt(self):
-        self.open.set()
+    def hold(self):
+        """Let the courier's thread hang, as a slow disk does, until `open` is set."""
+        self.open.clear()
+        self.courier.add(Parcel("metrics", 0, b"", 0))
+        assert self.stored.wait(5)
 
-    def close(self):
-        self.closed += 1
+    def flush(self):
+        return self.courier.wait(self.courier.ask(), deadline=soon())
+
+    def kept(self):
+        """The texts of the items in the depot."""
+        load = self.depot.take("traces", backlog=False, max_bytes=1 << 30)
+        return [] if load is None else names(b"".join(one.body for one in load.parcels))
 
 
 @pytest.fixture
-def gate():
-    return Gate()
+def room():
+    rooms = []
 
-
-@pytest.fixture
-def made(gate):
-    couriers = []
-
-    def make(*, batch_size=10, delay_s=60.0, prepare=list, exits=None, pull=None, others=()):
-        wake = threading.Event()
-        queue = Queue(capacity=1_000, batch_size=batch_size, wake=wake.set)
-        lane = Lane(name="spans", queue=queue, prepare=prepare, exits=exits or [gate], delay_s=delay_s)
-        courier = Courier(lanes=[lane], pull=pull, wake=wake, where="the test", others=others)
-        courier.start()
-        couriers.append(courier)
-        return queue, courier
+    def make(*, start=True, **options):
+        room = Room(**options)
+        if start:
+            room.courier.start()
+        rooms.append(room)
+        return room
 
     yield make
-    gate.open.set()
-    for courier in couriers:
-        courier.close(timeout_s=1.0)
+    for room in rooms:
+        room.open.set()
+        room.courier.stop(deadline=soon())
+        assert [] == room.ledger.unbalanced
+        assert balanced(room.queue.counts())
+        assert [] == negative(room.queue.counts())
 
 
-def test_flush_delivers_everything_before_it(made, gate):
-    """A flush sends what was accepted before it, in batches, and says that all went well."""
-    queue, courier = made(batch_size=2)
-    for number in range(5):
-        queue.put(number)
+def test_asked_it_puts_everything_away(room):
+    """What was accepted before is prepared, packed and in the depot, in order."""
+    made = room(batch_size=2)
+    for name in "ABCDE":
+        made.queue.put(name)
 
-    assert courier.flush(timeout_s=5) is True
-    assert [0, 1, 2, 3, 4] == [item for batch in gate.batches for item in batch]
-    assert 5 == queue.counts().delivered
-
-
-def test_full_batch_leaves_at_once(made, gate):
-    """A full batch is sent without waiting for the delay."""
-    queue, _ = made(batch_size=2)
-    queue.put(1)
-    queue.put(2)
-
-    assert gate.entered.wait(5)
+    assert made.flush() is True
+    assert (5, 0) == (made.queue.counts().queued, made.queue.counts().in_flight)
+    assert list("abcde") == made.kept()
 
 
-def test_delay_sends_a_small_batch(made, gate):
-    """A batch that is not full leaves after the delay."""
-    queue, _ = made(delay_s=0.01)
-    queue.put(1)
+def test_an_item_is_put_away_by_itself(room):
+    """One item leaves the queue without being asked for."""
+    made = room()
+    made.queue.put("A")
 
-    assert gate.entered.wait(5)
-
-
-def test_flush_keeps_its_deadline_while_the_exit_hangs(made, gate):
-    """A flush returns in time and says no when the exit hangs."""
-    gate.open.clear()
-    queue, courier = made()
-    queue.put(1)
-    begin = time.monotonic()
-
-    assert courier.flush(timeout_s=0.2) is False
-    assert time.monotonic() - begin < 2.0
+    assert made.stored.wait(5)
+    assert ["a"] == made.kept()
 
 
-def test_refused_batch_is_counted(made, gate, said):
-    """A batch that the exit refuses is counted as lost and said in one line."""
-    gate.answer = False
-    queue, courier = made()
-    queue.put(1)
+def test_a_full_batch_leaves_at_once(room, monkeypatch):
+    """A full batch does not wait for the tick."""
+    monkeypatch.setattr("otelkit.delivery.courier.TICK_S", 600.0)
+    made = room(batch_size=2)
+    made.queue.put("A")
+    made.queue.put("B")
 
-    assert courier.flush(timeout_s=5) is False
-    assert {"export_failed": 1} == queue.counts().dropped
-    assert 1 == len(said())
-
-
-def test_raising_exit_costs_only_its_batch(made, gate, said):
-    """An exit that raises loses its batch, is named, and gets the next one."""
-    gate.error = RuntimeError("no")
-    queue, courier = made()
-    queue.put(1)
-    courier.flush(timeout_s=5)
-    gate.error = None
-    queue.put(2)
-
-    assert courier.flush(timeout_s=5) is True
-    assert [[2]] == gate.batches
-    assert any("gate raised RuntimeError: no" in line for line in said())
+    assert made.stored.wait(5)
 
 
-def test_failing_second_exit_does_not_decide(made, gate):
-    """The first exit decides about delivery; another one that fails harms nobody."""
-    other = Gate()
-    other.answer = False
-    queue, courier = made(exits=[gate, other])
-    queue.put(1)
+def test_an_item_that_came_while_the_queue_was_emptied_is_packed(room):
+    """No other put is needed for an item that comes while the one before it is packed."""
+    late = threading.Event()
 
-    assert courier.flush(timeout_s=5) is True
-    assert 1 == queue.counts().delivered
+    def prepare(item):
+        if item == "A":
+            made.queue.put("B")
+        else:
+            late.set()
+        return item
 
+    made = room(prepare=prepare)
+    made.queue.put("A")
 
-def test_others_do_not_wait_for_the_deciding_exit(made, gate):
-    """An exit of the user's gets its batch while the deciding one still waits for its collector."""
-    other = Gate()
-    gate.open.clear()
-    queue, courier = made(exits=[gate, other])
-    queue.put(1)
-    courier.flush(timeout_s=0.2)
-
-    assert ([], [[1]]) == (gate.batches, other.batches)
+    assert late.wait(5)
 
 
-def test_close_sends_the_rest_and_closes_the_exits(made, gate):
-    """Closing delivers what waits, ends the thread and closes each exit once."""
-    queue, courier = made()
-    queue.put(1)
+def test_an_item_that_was_long_on_its_way_is_packed(room):
+    """An item that comes into a queue emptied meanwhile is told to the sleeping courier."""
+    sleeps = []
 
-    assert courier.close(timeout_s=5) is True
-    assert ([[1]], 1, True) == (gate.batches, gate.closed, courier.ended)
+    def size(item):
+        if item == "B":  # meanwhile the courier takes A, finds nothing more, and sleeps
+            made.courier._round(asked=True)
+            sleeps.append(made.courier._round(asked=True))
+        return 1
 
+    made = room(start=False, size=size)
+    made.queue.put("A")
+    made.courier._worker._bell.wait(0)
+    made.queue.put("B")
 
-def test_close_keeps_its_deadline_and_counts(made, gate, said):
-    """With a hanging exit closing returns in time; what was not sent is counted and said once."""
-    gate.open.clear()
-    gate.interrupt = lambda: None
-    queue, courier = made(batch_size=1)
-    for number in range(3):
-        queue.put(number)
-    assert gate.entered.wait(5)
-    begin = time.monotonic()
-
-    assert courier.close(timeout_s=0.3) is False
-    assert time.monotonic() - begin < 2.0
-    counts = queue.counts()
-    assert 3 == counts.lost + counts.in_flight
-    assert 1 == len(said())
+    assert [None] == sleeps
+    assert made.courier._worker._bell.wait(0) is True
 
 
-def test_items_after_close_are_counted(made):
-    """What comes after the end is dropped and counted, without an error."""
-    queue, courier = made()
-    courier.close(timeout_s=5)
+def test_the_thread_makes_no_telemetry_and_is_not_the_callers(room):
+    """Redaction and encoding run in the background, with telemetry suppressed."""
+    seen = []
+    made = room(prepare=lambda _: seen.append((suppressed(), threading.current_thread().name)) or "a")
+    made.queue.put("A")
+    made.flush()
 
-    assert queue.put(1) is False
-    assert {"shutdown": 1} == queue.counts().dropped
-
-
-def test_thread_suppresses_telemetry(made, gate):
-    """Whatever an exit calls makes no telemetry of its own."""
-    queue, courier = made()
-    queue.put(1)
-    courier.flush(timeout_s=5)
-
-    assert [True] == gate.contexts
+    assert [(True, "otelkit-courier")] == seen
 
 
-def test_failing_preparation_costs_its_batch_only(made, gate):
-    """A failure of ours while a batch is cleaned is counted; the thread lives on."""
-    broken = [True]
+# -- help -----------------------------------------------------------------------------------------
 
-    def prepare(batch):
-        if broken.pop():
-            raise ValueError("ours")
-        return batch
 
+def test_the_caller_helps_when_memory_is_used_up(room):
+    """With the courier busy and the memory full, the caller packs a batch, without telemetry; nothing is lost."""
+    seen = set()
+
+    def prepare(item):
+        seen.add((suppressed(), threading.current_thread().name))
+        return item
+
+    made = room(limit=10_000, size=1_000, prepare=prepare, batch_size=5)
+    made.hold()
+    accepted = [made.queue.put("A") for _ in range(20)]
+
+    assert accepted == [True] * 20
+    assert {(True, "MainThread")} == seen
+    made.open.set()
+    assert made.flush() is True
+    assert (20, {}) == (made.queue.counts().queued, made.queue.counts().dropped)
+
+
+def test_who_helps_does_not_touch_the_depot(room):
+    """What the caller has packed stays with the courier: no disk on the caller's thread."""
+    made = room(limit=10_000, size=1_000, batch_size=5)
+    made.hold()
+    for _ in range(15):
+        made.queue.put("A")
+
+    assert (0, True) == (made.depot.memory_bytes, made.queue.counts().in_flight > 0)
+
+
+def test_help_for_a_full_queue_makes_room_there(room):
+    """A queue with a capacity never holds more, however long another queue is."""
+    made = room(limit=1 << 30)
+    logs = Queue(
+        memory=made.memory,
+        size_of=lambda _: 1,
+        batch_size=1,
+        capacity=2,
+        begun=bool,
+        wake=bool,
+        relieve=made.courier.help,
+    )
+    made.courier._lanes += (Lane(signal="metrics", queue=logs, prepare=str, encode=encode),)
+    made.hold()
+    for _ in range(50):
+        made.queue.put("A")
+    for _ in range(20):
+        logs.put("B")
+
+    assert len(logs) <= 2
+
+
+def test_without_help_the_newest_is_lost(room):
+    """With "drop" the caller packs nothing."""
+    made = room(limit=10_000, size=1_000, helps=False)
+    made.hold()
+    accepted = [made.queue.put("A") for _ in range(12)]
+
+    assert accepted == [True] * 10 + [False] * 2
+    assert {"queue_full": 2} == made.queue.counts().dropped
+
+
+def test_without_a_thread_nobody_helps(room):
+    """When the courier is gone packing would only move the problem: the item is lost."""
+    made = room(limit=2, start=False)
+
+    assert [True, True, False] == [made.queue.put("A") for _ in range(3)]
+    assert ({"queue_full": 1}, 0) == (made.queue.counts().dropped, made.queue.counts().in_flight)
+
+
+def test_help_ends_when_too_much_is_packed(room):
+    """When half of the memory is packed and the courier does not come, the item is lost."""
+    made = room(limit=10_000, size=1_000)
+    made.hold()
+    made.courier.add(Parcel("metrics", 0, bytes(9_500), 0))
+
+    assert [True, False] == [made.queue.put("A") for _ in range(2)]
+    assert {"queue_full": 1} == made.queue.counts().dropped
+
+
+def test_helping_costs_the_failing_item_only(room):
+    """A failure of ours on the caller's thread is not the caller's."""
+    made = room(limit=3_000, size=1_000, prepare=lambda item: 1 / 0 if item == "bad" else item)
+    made.hold()
     with _guard.reraise(False):
-        queue, courier = made(prepare=prepare)
-        queue.put(1)
-        courier.flush(timeout_s=5)
-    broken.append(False)
-    queue.put(2)
+        accepted = [made.queue.put(item) for item in ("A", "bad", "C", "D")]
 
-    assert courier.flush(timeout_s=5) is True
-    assert {"processing_failed": 1} == queue.counts().dropped
+    assert [True] * 4 == accepted
+    assert {"processing_failed": 1} == made.queue.counts().dropped
 
 
-def test_retired_courier_waits_for_open_spans(made, gate):
-    """A replaced courier stays until nothing is open, delivers it, and ends by itself."""
-    still_open = [True]
-    queue, courier = made()
-    courier.retire(still_open=lambda: bool(still_open), linger_s=60)
-    queue.put(1)
-    still_open.clear()
-    courier._thread.join(5)
-
-    assert (True, [[1]]) == (courier.ended, gate.batches)
+# -- failures -------------------------------------------------------------------------------------
 
 
-def test_metrics_are_collected_at_a_flush(gate):
-    """A flush collects the metrics; data points are counted."""
-    wake = threading.Event()
-    queue = Queue(capacity=0, batch_size=1, wake=wake.set)
-    pull = Pull(queue=queue, collect=lambda: ("data", 7), exits=[gate], interval_s=60)
-    courier = Courier(lanes=[], pull=pull, wake=wake, where="the test")
-    courier.start()
+def test_a_failing_preparation_costs_one_item(room):
+    """An item that cannot be cleaned is counted; its neighbours leave."""
+    made = room(prepare=lambda item: 1 / 0 if item == "bad" else item)
+    with _guard.reraise(False):
+        for item in ("a", "bad", "c"):
+            made.queue.put(item)
+        made.flush()
 
-    assert courier.flush(timeout_s=5) is True
-    assert ([["data"]], 7) == (gate.batches, queue.counts().delivered)
-    courier.close(timeout_s=5)
+    assert {"processing_failed": 1} == made.queue.counts().dropped
+    assert ["a", "c"] == made.kept()
 
 
-def test_lost_line_names_signals_reasons_and_place():
-    """The line about losses says how much of what, why, and where to."""
-    queue = Queue(capacity=0, batch_size=1, wake=lambda: None)
-    queue.put(1)
+def test_a_failing_encoder_costs_its_batch(room):
+    """A batch that cannot be encoded is counted whole; the next one leaves."""
+    turns = count()
+    made = room(batch_size=2, encode=lambda items: 1 / 0 if next(turns) == 0 else encode(items))
+    with _guard.reraise(False):
+        for item in "abcd":
+            made.queue.put(item)
+        made.flush()
 
-    line = lost_line({"spans": queue.counts()}, where="http://collector:4318", final=False)
+    assert {"processing_failed": 2} == made.queue.counts().dropped
+    assert ["c", "d"] == made.kept()
 
-    assert "1 span (queue_full 1)" in line
-    assert "http://collector:4318" in line
-    assert lost_line({}, where="x", final=True) is None
+
+def test_a_batch_of_failures_is_no_batch(room):
+    """Where no item of a batch can be cleaned nothing is packed."""
+    made = room(prepare=lambda _: 1 / 0)
+    with _guard.reraise(False):
+        made.queue.put("a")
+        made.flush()
+
+    assert ([], {"processing_failed": 1}) == (made.kept(), made.queue.counts().dropped)
+
+
+# -- other ways, the end --------------------------------------------------------------------------
+
+
+def test_the_outlet_gets_clean_items(room):
+    """Exits besides OTLP see what was prepared, not what came."""
+    exit_ = Exit()
+    outlet = Outlet(
+        exits=[exit_], ledger=None, pass_on=lambda order: order.outlet.deliver(order.batch, order.items)
+    )
+    made = room(outlet=outlet)
+    made.queue.put("A")
+    made.flush()
+
+    assert ([["a"]], ["a"]) == (exit_.batches, made.kept())
+
+
+def test_a_full_outlet_without_otlp_is_counted(room):
+    """Where an exit decides and its thread takes no more, the batch is lost."""
+    made = room(encode=None, outlet=Outlet(exits=[], ledger=None, pass_on=lambda _: False))
+    made.courier._lanes[0].outlet.ledger = made.ledger
+    made.queue.put("A")
+    made.flush()
+
+    assert {"export_failed": 1} == made.queue.counts().dropped
+
+
+def test_metrics_come_packed(room):
+    """A parcel packed by another room is put away too."""
+    made = room()
+    ledger = made.depot._ledgers["metrics"]
+    ledger.take(2)
+    made.courier.add(Parcel("metrics", 2, b"x", 0))
+
+    assert made.flush() is True
+    assert (2, 0) == (ledger.snapshot(queued=0).queued, made.courier._packed_bytes)
+
+
+def test_what_helpers_left_is_put_away_at_the_end(room):
+    """After the thread has ended the closing one puts away what is packed."""
+    made = room(start=False)
+    ledger = made.depot._ledgers["metrics"]
+    ledger.take(1)
+    made.courier.add(Parcel("metrics", 1, b"x", 0))
+    made.courier.put_rest()
+
+    assert (1, 0) == (ledger.snapshot(queued=0).queued, ledger.snapshot(queued=0).in_flight)
+
+
+def test_an_error_of_counting_ends_when_all_is_packed(room):
+    """Whatever goes wrong with the count of bytes, an idle courier puts it right."""
+    made = room()
+    made.memory.used = 999_999
+    made.queue.put("A")
+    made.flush()
+    made.flush()
+
+    assert made.depot.memory_bytes == made.memory.used
+
+
+def test_memory_counts_what_waits_wherever_it_waits(room):
+    """Queued, packed, shelved: the bytes follow, and taking a load gives them back."""
+    made = room(start=False, size=500)
+    made.queue.put("A")
+    assert 500 == made.memory.used
+    made.courier._round(asked=True)
+    assert made.depot.memory_bytes == made.memory.used > 0
+    made.kept()
+
+    assert 0 == made.memory.used
+
+
+def test_many_threads_and_a_full_queue_lose_no_count(room):
+    """Four threads press into a small queue and help; each item is somewhere."""
+    made = room(limit=20_000, size=500, batch_size=10)
+
+    def press():
+        for _ in range(500):
+            made.queue.put("A")
+
+    threads = [threading.Thread(target=press) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made.flush()
+
+    counts = made.queue.counts()
+    assert (2_000, 0) == (counts.created, counts.in_flight)
+
+
+def test_a_signal_handler_may_put_into_a_full_queue(room):
+    """A handler that puts while the main thread puts or helps does not deadlock, nor lose a count."""
+    made, handled = room(limit=20_000, size=500, batch_size=10), []
+
+    def handler(*_):
+        handled.append(made.queue.put("A"))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    puts = 0
+    try:
+        while len(handled) < 200:
+            made.queue.put("A")
+            puts += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    made.flush()
+
+    counts = made.queue.counts()
+    assert (puts + len(handled), 0) == (counts.created, counts.in_flight)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_the_count_of_packed_bytes_does_not_drift(room, turn):
+    """Two threads add at once: what is counted is taken off again to the last byte."""
+    turns = count()
+
+    class Interrupted(bytes):
+        """Another thread comes in where a call lets it (on CPython 3.10: any call)."""
+
+        def __len__(self):
+            if next(turns) == turn:
+                made.courier.add(Parcel("metrics", 0, b"1234", 0))
+            return 6
+
+    class Away:
+        memory_bytes = 0
+
+        def put(self, parcels):
+            pass
+
+    made = room(start=False)
+    made.courier._depot = Away()
+    made.courier.add(Parcel("metrics", 0, Interrupted(b"123456"), 0))
+    made.courier.put_rest()
+
+    assert (0, 0) == (made.courier._packed_bytes, made.memory.used)
+
+
+def test_the_end_beside_a_round_is_no_error(room):
+    """The closing thread puts away the rest while the courier still does: neither fails."""
+    made = room(start=False)
+
+    class Emptied(type(made.courier._packed)):
+        def __bool__(self):
+            return True  # the other thread has taken the last one since
+
+    made.courier._packed = Emptied()
+    made.courier.put_rest()

@@ -78,7 +78,7 @@ def test_queue_settings_reach_their_signals():
     )  # fmt: skip
     made = plan(settings, terminal=False)
 
-    assert [(10, 5, 0.1), (20, 6, 0.2), (0, 0, 3)] == [
+    assert [(10, 5, 0.1), (20, 6, 0.2), (None, 0, 3)] == [
         (way.capacity, way.batch_size, way.delay_s) for way in made.ways
     ]
 
@@ -95,7 +95,7 @@ def test_a_plan_prints_where_everything_goes_without_secrets():
 
     assert lines[0].startswith("traces: OTLP http/protobuf to http://***@collector:4318/v1/traces")
     assert lines[0].endswith("1 of your own")
-    assert ["metrics: nowhere", "/metrics: http://127.0.0.1:9000/metrics"] == lines[2:]
+    assert ["metrics: nowhere", "spool: always", "/metrics: http://127.0.0.1:9000/metrics"] == lines[2:]
     assert "hunter2" not in str(lines) + plan(settings, terminal=False).where
 
 

@@ -77,7 +77,7 @@ def test_signal_variables_beat_general_ones(setenv):
     assert ("grpc", 3.0, {"m": "1"}, "gzip", "/m.pem") == (
         metrics.protocol, metrics.timeout_s, metrics.headers, metrics.compression, metrics.certificate
     )  # fmt: skip
-    assert ("http/protobuf", 10.0, {"g": "1"}, "none", "/g.pem") == (
+    assert ("http/protobuf", 10.0, {"g": "1"}, "gzip", "/g.pem") == (
         logs.protocol, logs.timeout_s, logs.headers, logs.compression, logs.certificate
     )  # fmt: skip
 

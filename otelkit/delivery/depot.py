@@ -1,0 +1,346 @@
+"""Where parcels wait for the sender: on disk, in memory, or on disk only when there is need.
+
+The courier puts in, the sender takes out and settles, and the books are kept here: whatever happens
+to a parcel's items, the `Ledger` of their signal is told in the same step.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otelkit import _guard
+from otelkit.delivery.parcel import Parcel
+from otelkit.delivery.spool import SpoolError, Tally
+
+if TYPE_CHECKING:
+    from otelkit.delivery.accounting import Ledger
+    from otelkit.delivery.queue import Memory
+    from otelkit.delivery.spool import Batch, Spool
+
+__all__ = ["Depot", "Load"]
+
+_TRY_DISK_AGAIN_S = 5.0
+_SAY_AGAIN_S = 60.0
+_NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Load:
+    """Parcels of one signal that are being sent as one request.
+
+    Attributes:
+        signal: Their signal.
+        parcels: At least one.
+        batch: Where they stand on disk; None for parcels from memory.
+    """
+
+    signal: str
+    parcels: tuple[Parcel, ...]
+    batch: Batch | None = None
+
+    @property
+    def items(self) -> int:
+        """The items of all parcels."""
+        return sum(parcel.items for parcel in self.parcels)
+
+    @property
+    def spooled(self) -> bool:
+        """Whether the parcels are on disk."""
+        return self.batch is not None
+
+
+class Depot:
+    """Keeps what is packed until it is settled. `put` and `take` may run on two threads.
+
+    Args:
+        ledgers: The books by signal.
+        memory: The bytes of everything that waits in memory; half of them may be parcels.
+        spool: The disk; None for memory only.
+        always: Whether everything goes to disk at once; else only what memory cannot hold, what the
+            sender has failed to send, and what is left at the end.
+        failing: Whether the last requests failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledgers: Mapping[str, Ledger],
+        memory: Memory,
+        spool: Spool | None = None,
+        always: bool = True,
+        failing: Callable[[], bool] = bool,
+    ) -> None:
+        self.failing = failing
+        self._ledgers = ledgers
+        self._memory = memory
+        self._spool = spool
+        self._always = always
+        self._lock = threading.Lock()
+        self._shelves: dict[str, deque[Parcel]] = {signal: deque() for signal in ledgers}
+        self._bytes = 0
+        self._disk_from = 0.0
+        self._disk_fails = False
+        self._closed = False
+        self._out: list[Load] = []
+        self._known: dict[str, Tally] = {}
+
+    @property
+    def durable(self) -> bool:
+        """Whether what waits here outlives the process: it is on disk, or `rescue` can write it there."""
+        return self._spool is not None and not self._disk_fails
+
+    @property
+    def memory_bytes(self) -> int:
+        """The bytes of the parcels that wait in memory."""
+        return self._bytes
+
+    def put(self, parcels: Sequence[Parcel]) -> None:
+        """Keep parcels whose items are in flight."""
+        if self._closed:
+            for parcel in parcels:
+                self._ledgers[parcel.signal].settle(dropped=parcel.items, reason="shutdown")
+            return
+        for parcel in parcels:
+            self._ledgers[parcel.signal].hold(parcel.items)
+        if self._always or self.failing():
+            parcels = self._append(parcels)
+        if parcels:
+            self._shelve(parcels)
+            self._trim()
+
+    def take(self, signal: str, *, backlog: bool, max_bytes: int) -> Load | None:
+        """The oldest parcels of a signal as one request, or None; they count as in flight.
+
+        Args:
+            signal: Whose.
+            backlog: From files that are not written to any more, instead of the present data.
+            max_bytes: How much at the most; at least one parcel is given.
+        """
+        with self._lock:
+            if self._closed:
+                return None
+            parcels = [] if backlog else self._unshelve(signal, max_bytes)
+            if parcels:
+                self._ledgers[signal].pick(sum(p.items for p in parcels), spooled=False)
+                return self._check_out(Load(signal=signal, parcels=tuple(parcels)))
+        if self._spool is None:
+            return None
+        batch = self._spool.read(signal, backlog=backlog, max_bytes=max_bytes)
+        self._reconcile()
+        with self._lock:
+            if batch is None or self._closed:
+                return None
+            self._ledgers[signal].pick(batch.items, spooled=True)
+            return self._check_out(Load(signal=signal, parcels=batch.parcels, batch=batch))
+
+    def settle(
+        self, load: Load, *, delivered: int = 0, rejected: int = 0, dropped: int = 0, reason: str = ""
+    ) -> None:
+        """A load is done with: what became of its items."""
+        if not self._check_in(load):
+            return
+        gone = load.items - self._remove(load)
+        if gone:  # a cap of the spool has cost them meanwhile, and they are counted there
+            self._ledgers[load.signal].put_back(gone, spooled=True)
+            delivered, rejected, dropped = _less(gone, delivered, rejected, dropped)
+        self._ledgers[load.signal].settle(
+            delivered=delivered, rejected=rejected, dropped=dropped, reason=reason
+        )
+
+    def replace(self, load: Load, rest: Sequence[Parcel], *, delivered: int, rejected: int) -> None:
+        """A load is done with in part; ``rest`` is what must be sent later."""
+        if not self._check_in(load):
+            return
+        ledger = self._ledgers[load.signal]
+        # Kept first, removed then: a crash in between sends them twice, and loses nothing.
+        self.put(rest)
+        gone = load.items - self._remove(load)
+        if gone:  # as in `settle`; but what is kept once more is not lost
+            done = min(gone, delivered + rejected)
+            ledger.put_back(done, spooled=True)
+            ledger.undo_loss(gone - done, "evicted")
+            delivered, rejected = _less(done, delivered, rejected)
+        ledger.settle(delivered=delivered, rejected=rejected)
+
+    def put_back(self, load: Load) -> None:
+        """A load could not be sent now."""
+        if not self._check_in(load):
+            return
+        self._keep_again(load)
+        if load.batch is None and not self._always:
+            self.rescue()  # the sender is failing: to disk with it
+
+    def waiting(self, signal: str) -> tuple[int, int]:
+        """How many items of a signal wait here, and how many bytes they have."""
+        with self._lock:
+            parcels = self._shelves[signal]
+            items, size = sum(p.items for p in parcels), sum(len(p.body) for p in parcels)
+        if self._spool is not None:
+            on_disk = self._spool.held()[signal]
+            items, size = items + on_disk.items, size + on_disk.bytes
+        return items, size
+
+    def tend(self) -> None:
+        """Adopt what dead processes left, and keep the caps of the folder."""
+        if self._spool is not None:
+            self._spool.adopt()
+            self._spool.enforce()
+            self._reconcile()
+
+    def rescue(self) -> None:
+        """Write what waits in memory to disk, if there is one."""
+        if self._spool is None:
+            return
+        with self._lock:
+            parcels = [parcel for signal in self._shelves for parcel in self._unshelve(signal, None)]
+        if parcels:
+            self._shelve(self._append(parcels, try_now=True))
+
+    def close(self) -> None:
+        """Write what waits in memory to disk, or count it as lost; let go of the files.
+
+        A load that the sender still has, because it is stuck, counts as waiting again.
+        """
+        with self._lock:
+            self._closed = True
+            out, self._out = self._out, []
+        for load in out:
+            self._keep_again(load)
+        self.rescue()
+        with self._lock:
+            for signal in self._shelves:
+                for parcel in self._unshelve(signal, None):
+                    self._ledgers[signal].lose(parcel.items, "shutdown", spooled=False)
+        if self._spool is not None:
+            self._spool.close()
+
+    def forget(self) -> None:
+        """In a fork's child: let go of the parent's files without touching them."""
+        if self._spool is not None:
+            self._spool.forget()
+        self._spool = None
+        self._lock = threading.Lock()
+        self._shelves = {signal: deque() for signal in self._shelves}
+        self._out = []
+        self._bytes = 0
+
+    # -- loads ----------------------------------------------------------------------------------
+
+    def _check_out(self, load: Load) -> Load:
+        self._out.append(load)
+        return load
+
+    def _check_in(self, load: Load) -> bool:
+        """Whether the load is still the sender's; not when `close` took it back."""
+        with self._lock:
+            if load not in self._out:
+                return False
+            self._out.remove(load)
+            return True
+
+    def _keep_again(self, load: Load) -> None:
+        with self._lock:
+            if load.batch is None:
+                self._shelves[load.signal].extendleft(reversed(load.parcels))
+                size = sum(len(parcel.body) for parcel in load.parcels)
+                self._bytes += size
+                self._memory.used += size
+            self._ledgers[load.signal].put_back(load.items, spooled=load.spooled)
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def _shelve(self, parcels: Iterable[Parcel]) -> None:
+        with self._lock:
+            for parcel in parcels:
+                if self._closed:
+                    self._ledgers[parcel.signal].lose(parcel.items, "shutdown", spooled=False)
+                    continue
+                self._shelves[parcel.signal].append(parcel)
+                size = len(parcel.body)
+                self._bytes += size
+                self._memory.used += size
+
+    def _unshelve(self, signal: str, max_bytes: int | None) -> list[Parcel]:
+        """Take from a shelf, the oldest first; the caller holds the lock."""
+        shelf = self._shelves[signal]
+        taken: list[Parcel] = []
+        size = 0
+        while shelf and (max_bytes is None or not taken or size + len(shelf[0].body) <= max_bytes):
+            parcel = shelf.popleft()
+            taken.append(parcel)
+            size += len(parcel.body)
+        self._bytes -= size
+        self._memory.used -= size
+        return taken
+
+    def _trim(self) -> None:
+        """Keep parcels from taking more than half of the memory."""
+        most = self._memory.limit // 2
+        if self._bytes > most:
+            self.rescue()
+        with self._lock:
+            while self._bytes > most:
+                signal = max(self._shelves, key=lambda name: len(self._shelves[name]))
+                for parcel in self._unshelve(signal, 1):
+                    self._ledgers[signal].lose(parcel.items, "memory_full", spooled=False)
+
+    # -- disk ---------------------------------------------------------------------------------
+
+    def _append(self, parcels: Sequence[Parcel], *, try_now: bool = False) -> Sequence[Parcel]:
+        """Write parcels that wait in memory to disk; those that could not be written."""
+        if self._spool is None or (not try_now and time.monotonic() < self._disk_from):
+            return parcels
+        unstored: Sequence[Parcel] = ()
+        try:
+            self._spool.append(parcels)
+            self._disk_fails = False
+        except SpoolError as error:
+            unstored = error.parcels
+            self._disk_fails = True
+            self._disk_from = time.monotonic() + _TRY_DISK_AGAIN_S
+            _guard.say(
+                f"the spool is not used for now: {error} Telemetry waits in memory meanwhile; what does "
+                "not fit there is lost, and counted.",
+                key="spool.append",
+                every_s=_SAY_AGAIN_S,
+            )
+        left = set(map(id, unstored))
+        for parcel in parcels:
+            if id(parcel) not in left:
+                self._ledgers[parcel.signal].spool(parcel.items)
+        self._reconcile()
+        return unstored
+
+    def _remove(self, load: Load) -> int:
+        """Take a load off the disk; how many of its items were still there (of a shelf: all)."""
+        if load.batch is None or self._spool is None:
+            return load.items
+        return self._spool.settle(load.batch)
+
+    def _reconcile(self) -> None:
+        """Enter into the books what the spool has found, lost to its caps or could not read."""
+        if self._spool is None:
+            return
+        with self._lock:
+            for signal, tally in self._spool.tallies().items():
+                known = self._known.get(signal, _NOTHING)
+                ledger = self._ledgers[signal]
+                ledger.adopt(tally.adopted - known.adopted)
+                ledger.lose(tally.evicted - known.evicted, "evicted", spooled=True)
+                ledger.lose(tally.damaged - known.damaged, "damaged", spooled=True)
+                self._known[signal] = tally
+
+
+def _less(gone: int, *fates: int) -> tuple[int, ...]:
+    """The numbers without ``gone``, taken from the first of them that have so many."""
+    left = []
+    for number in fates:
+        taken = min(gone, number)
+        gone -= taken
+        left.append(number - taken)
+    return tuple(left)

@@ -1,0 +1,295 @@
+"""All threads of one runtime's delivery together: started, flushed, ended within one deadline.
+
+::
+
+    queues ──► courier ──► depot (spool or memory) ──► sender ──► receiver
+                  │  ▲
+       guests ◄───┘  └── puller (metrics)
+
+The order at the end: first everything to disk, then the network with what is left of the time. What
+is on disk and cannot leave now is sent by the next process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from otelkit import _guard
+from otelkit.delivery.worker import bounded
+from otelkit.processors.context import suppress
+
+if TYPE_CHECKING:
+    from otelkit.delivery.accounting import Counts
+    from otelkit.delivery.courier import Courier
+    from otelkit.delivery.depot import Depot
+    from otelkit.delivery.fleet import Fleet
+    from otelkit.delivery.guests import Guests
+    from otelkit.delivery.puller import Puller
+    from otelkit.delivery.queue import Queue
+    from otelkit.delivery.sender import Sender
+
+__all__ = ["Dispatch", "lost_line"]
+
+_NOUNS = {"traces": "spans", "logs": "log records", "metrics": "metric points"}
+_REPEAT_S = 60.0
+_RETIRED_GRACE_S = 1.0  # for calls that were under way when the new runtime took over
+_RETIRED_CLOSE_S = 10.0
+_RETIRED_TICK_S = 0.2
+
+
+class _Working(Protocol):
+    """What the threads have in common."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+
+class Dispatch:
+    """The delivery of one runtime. Its methods may be called from any thread.
+
+    Attributes:
+        released: Whether it has sent its last and is letting go of the exits.
+
+    Args:
+        queues: The queue (and so the books) of each signal.
+        courier, puller, guests, depot, sender: The rooms; None where there is nothing to do.
+        where: What the destination is called in messages (no secrets in it).
+        repeat_s: How often losses are said at the most; None: once, for a destination that is a guess.
+    """
+
+    def __init__(
+        self,
+        *,
+        queues: Mapping[str, Queue[Any]],
+        courier: Courier,
+        guests: Guests,
+        puller: Puller | None = None,
+        depot: Depot | None = None,
+        sender: Sender | Fleet | None = None,
+        where: str,
+        repeat_s: float | None = _REPEAT_S,
+    ) -> None:
+        self.released = False
+        self._queues = queues
+        self._courier = courier
+        self._guests = guests
+        self._puller = puller
+        self._depot = depot
+        self._sender = sender
+        self._where = where
+        self._repeat_s = repeat_s
+        self._said = 0
+        self._closed = False
+        self._delivered_all = False
+        self._one_closes = threading.Lock()
+        self._retirement_ends = threading.Event()
+        self._retired_close_s = _RETIRED_CLOSE_S
+
+    def start(self) -> None:
+        """Start the threads."""
+        for room in self._rooms():
+            room.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, or never started."""
+        return self._closed or not any(room.alive for room in self._rooms())
+
+    def flush(self, *, timeout_s: float) -> bool:
+        """Send everything accepted before this call; never longer than ``timeout_s``.
+
+        Returns:
+            Whether all of it was delivered in time.
+        """
+        if self.ended:
+            return False
+        deadline = time.monotonic() + bounded(timeout_s)
+        lost = self._lost()
+        put_away = self._put_away(deadline)
+        return self._leave(deadline) and put_away and self._lost() == lost
+
+    def close(self, *, timeout_s: float, hurry: bool = False) -> bool:
+        """Deliver what is left, end the threads and close the exits, within ``timeout_s``.
+
+        What cannot be sent in time stays in the spool for the next process. Without a spool it is
+        dropped, counted under ``shutdown``. Either is said in one line.
+
+        Args:
+            timeout_s: How long this may take at the most.
+            hurry: The process is being stopped from outside: once all is on disk, a silent receiver
+                is not waited for; see `Sender.drain`.
+
+        Returns:
+            Whether everything was delivered.
+        """
+        timeout_s = bounded(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        if not self._one_closes.acquire(timeout=timeout_s):
+            return False
+        try:
+            if not self._closed:
+                with suppress():
+                    lost = self._lost()
+                    went_well = self._deliver_rest(deadline - min(0.1, timeout_s * 0.1), hurry=hurry)
+                    self._end(deadline)
+                    self._closed = True
+                    self.say_losses(final=True)
+                self._delivered_all = went_well and self._lost() == lost and not self._left()
+            return self._delivered_all
+        finally:
+            self._one_closes.release()
+
+    def retire(self, *, still_open: Callable[[], bool], linger_s: float) -> None:
+        """Go on in the background until nothing is open any more, then deliver what is left and end.
+
+        Args:
+            still_open: Whether spans of this runtime are still open.
+            linger_s: How long to wait for them at the most.
+        """
+        now = time.monotonic()
+        grace, until = now + min(linger_s, _RETIRED_GRACE_S), now + linger_s
+
+        def wait() -> None:
+            while not self._retirement_ends.wait(_RETIRED_TICK_S):
+                now = time.monotonic()
+                if now >= grace and (now >= until or not still_open()):
+                    break
+            self.close(timeout_s=self._retired_close_s)
+
+        threading.Thread(target=wait, name="otelkit-retired", daemon=True).start()
+
+    def end_retirement(self, *, timeout_s: float) -> None:
+        """The process ends: wait for open spans no longer, and deliver what is left in this time."""
+        self._retired_close_s = timeout_s
+        self._retirement_ends.set()
+
+    def forget(self) -> None:
+        """In a fork's child: let go of everything that is the parent's."""
+        self._one_closes = threading.Lock()
+        self._closed = self._delivered_all = True
+        for queue in self._queues.values():
+            queue.forget()
+        if self._depot is not None:
+            self._depot.forget()
+
+    def counts(self) -> Mapping[str, Counts]:
+        """What became of every item so far, by signal."""
+        return {signal: queue.counts() for signal, queue in self._queues.items()}
+
+    def say_losses(self, *, final: bool = False) -> None:
+        """Say what was lost since it was said last, if anything, in one line (at most one a minute)."""
+        counts = self.counts()
+        lost = sum(count.lost + (count.in_flight if final else 0) for count in counts.values())
+        kept = final and any(count.spooled for count in counts.values())
+        if lost <= self._said and not kept:
+            return
+        reason = "" if self._sender is None else self._sender.complaint
+        line = lost_line(counts, where=self._where, final=final, reason=reason)
+        if line:
+            last_word = final and self._repeat_s is not None
+            if _guard.say(line, key=f"losses:{id(self)}:{last_word}", every_s=self._repeat_s):
+                self._said = lost
+
+    # -- the steps ------------------------------------------------------------------------------
+
+    def _rooms(self) -> Sequence[_Working]:
+        rooms = (self._courier, self._puller, self._guests, self._sender)
+        return [room for room in rooms if room is not None]
+
+    def _put_away(self, deadline: float) -> bool:
+        """Everything accepted, and the metrics of now, into the depot."""
+        pulled = None if self._puller is None else self._puller.ask()
+        done = self._courier.wait(self._courier.ask(), deadline=deadline)
+        if self._puller is None or pulled is None:
+            return done
+        # A callback of the application's may hang: half of the time is for the others.
+        half = time.monotonic() + (deadline - time.monotonic()) / 2
+        if not self._puller.wait(pulled, deadline=half):
+            return False
+        return self._courier.wait(self._courier.ask(), deadline=deadline) and done
+
+    def _deliver_rest(self, deadline: float, *, hurry: bool) -> bool:
+        put_away = self._put_away(deadline)
+        if self._depot is not None:
+            self._depot.rescue()
+        durable = self._depot is not None and self._depot.durable
+        return self._leave(deadline, hurry=hurry and durable) and put_away
+
+    def _leave(self, deadline: float, *, hurry: bool = False) -> bool:
+        """Everything in the depot to the receiver, and what the guests have."""
+        guests = self._guests.ask()
+        sent = self._sender is None or self._sender.drain(deadline=deadline, hurry=hurry)
+        return self._guests.wait(guests, deadline=deadline) and sent
+
+    def _end(self, deadline: float) -> None:
+        """Let go of everything, room by room; one that fails does not keep the others from it."""
+        now = time.monotonic()
+        for step in (
+            lambda: self._sender and self._sender.close(deadline=now + (deadline - now) / 2),
+            self._stop_taking,
+            lambda: self._courier.stop(deadline=deadline),
+            # Late: a callback that hangs holds up nobody else.
+            lambda: self._puller and self._puller.stop(deadline=deadline),
+            self._drop_rest,
+            self._courier.put_rest,
+            lambda: self._guests.close(deadline=deadline),
+            self._close_depot,
+        ):
+            with _guard.guard("dispatch.end"):
+                step()
+
+    def _stop_taking(self) -> None:
+        self.released = True
+        for queue in self._queues.values():
+            queue.shut()
+
+    def _close_depot(self) -> None:
+        if self._depot is not None:
+            self._depot.close()
+
+    def _drop_rest(self) -> None:
+        for queue in self._queues.values():
+            queue.close(reason="shutdown")
+
+    def _lost(self) -> int:
+        return sum(count.lost for count in self.counts().values())
+
+    def _left(self) -> int:
+        return sum(count.queued + count.in_flight + count.spooled for count in self.counts().values())
+
+
+def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: str = "") -> str | None:
+    """One line that says what was lost or is left, for people; None when nothing is.
+
+    Args:
+        counts: The counts by signal.
+        where: The destination.
+        final: Whether this is the end of the process's telemetry.
+        reason: What the receiver or the network said last.
+    """
+    gone, kept = [], []
+    for signal, count in counts.items():
+        lost = count.lost + (count.in_flight if final else 0)
+        if lost:
+            reasons = {**count.dropped, **({"rejected": count.rejected} if count.rejected else {})}
+            told = ", ".join(f"{name} {number}" for name, number in sorted(reasons.items()))
+            gone.append(f"{_counted(lost, signal)} ({told or 'still being sent'})")
+        if final and count.spooled:
+            kept.append(_counted(count.spooled, signal))
+    if not gone and not kept:
+        return None
+    parts = [f"not delivered to {where} {'at the end' if final else 'so far'}"]
+    parts += [f"lost: {'; '.join(gone)}"] if gone else []
+    parts += [f"kept on disk for the next process: {'; '.join(kept)}"] if kept else []
+    hint = f" The last answer was: {reason.rstrip('.')}." if reason else ""
+    return f"{', '.join(parts)}.{hint} Check that the collector can be reached and takes them."
+
+
+def _counted(number: int, signal: str) -> str:
+    noun = _NOUNS.get(signal, signal)
+    return f"{number} {noun.removesuffix('s') if number == 1 else noun}"

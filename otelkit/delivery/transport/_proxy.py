@@ -1,0 +1,141 @@
+"""Proxies: which one the environment asks for, and the tunnel through it."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
+
+from otelkit.delivery.transport._failures import Failure
+from otelkit.delivery.transport._line import Stream
+
+__all__ = ["Proxy", "find", "tunnel"]
+
+_PORTS = {"http": 80, "https": 443}
+_MAX_HEAD = 16_384
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A proxy to go through.
+
+    Attributes:
+        secure: Whether the proxy itself is spoken to over TLS.
+        headers: ``proxy-authorization``, if its address holds a user.
+    """
+
+    host: str
+    port: int
+    secure: bool
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[str, ...]) -> Proxy | None:
+    """The proxy that the environment names for a destination, or None to go there directly.
+
+    The variables are read as Python does, in lower or upper case. The functions of `urllib.request`
+    that also ask the system are left alone: on macOS they crash a forked child (bpo-30385). As in
+    Go's net/http, this machine is never reached through a proxy, and an exception may be a network.
+
+    Args:
+        host: The name or address of the destination.
+        port: Its port.
+        variables: ``("https", "all")`` for HTTPS_PROXY, then ALL_PROXY.
+        exceptions: ``("no",)`` for NO_PROXY.
+
+    Raises:
+        Failure: The variable's value is no address of an http or https proxy.
+    """
+    from urllib.request import getproxies_environment
+
+    proxies = getproxies_environment()
+    name = next((name for name in variables if name in proxies), None)
+    excepted = next((proxies[name] for name in exceptions if name in proxies), "")
+    if name is None or _direct(host, port, excepted):
+        return None
+    return _read(name, proxies[name])
+
+
+def _direct(host: str, port: int, excepted: str) -> bool:
+    entries = [entry.strip().lower() for entry in excepted.split(",")]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or any(_matches(entry, host, port) for entry in entries)
+    return address.is_loopback or any(_covers(entry, address) for entry in entries)
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    """Whether an exception is for this name or for a domain that it is in."""
+    name, _, wanted = entry.partition(":")
+    if name == "*":
+        return True
+    domain = name.removeprefix("*").lstrip(".")
+    return wanted in ("", str(port)) and bool(domain) and f".{host}".endswith(f".{domain}")
+
+
+def _covers(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if entry == "*":
+        return True
+    try:
+        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False
+
+
+def _read(name: str, text: str) -> Proxy:
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, parts, port = None, urlsplit(""), None
+    if not host or parts.scheme not in _PORTS:
+        # The value may hold a password, and so it is not shown.
+        raise Failure(f"{name.upper()}_PROXY is no address of an http or https proxy")
+    headers = {}
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["proxy-authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
+    return Proxy(
+        host=host,
+        port=_PORTS[parts.scheme] if port is None else port,
+        secure=parts.scheme == "https",
+        headers=headers,
+    )
+
+
+def tunnel(stream: Stream, host: str, port: int, proxy: Proxy) -> None:
+    """Ask the proxy at the other end of ``stream`` to connect it to the destination.
+
+    Source: RFC 9110, section 9.3.6.
+
+    Raises:
+        Failure: It refuses, or does not speak HTTP.
+    """
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {place} HTTP/1.1", f"host: {place}"]
+    lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+    stream.send("\r\n".join([*lines, "\r\n"]).encode("ascii"))
+    head = bytearray()
+    # Byte by byte: what follows the empty line is the destination's.
+    while not head.endswith(b"\r\n\r\n"):
+        byte = stream.receive(1)
+        if not byte or len(head) > _MAX_HEAD:
+            raise Failure(f"the proxy {proxy.host}:{proxy.port} gave no answer to CONNECT")
+        head += byte
+    status = _STATUS.match(head)
+    if status is None or not status[1].startswith(b"2"):
+        answer = _phrase(int(status[1])) if status else "something that is not HTTP"
+        raise Failure(f"the proxy {proxy.host}:{proxy.port} does not connect to {place}: it answers {answer}")
+
+
+def _phrase(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)

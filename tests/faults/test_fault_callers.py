@@ -1,0 +1,44 @@
+"""What a span costs its caller does not depend on the collector."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+
+import behaviours
+from cells import size
+from collector import Collector
+
+ROUNDS = size(9, 25)
+SHARE = 0.10
+
+
+def test_caller_cost(cell):
+    """With a collector that refuses or hangs a span call takes as long as with a healthy one."""
+    with Collector() as refusing, Collector() as hanging:
+        refusing.behave(behaviours.refuse())
+        hanging.behave(behaviours.hang())
+        states = {"healthy": cell.collector, "refuses": refusing, "hangs": hanging}
+        apps = {
+            state: cell.start(
+                state,
+                script="app_calls.py",
+                env={
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": where.endpoint(),
+                    "OTELKIT_SPOOL_DIR": str(cell.folder / state),
+                },
+            ).ready()
+            for state, where in states.items()
+        }
+        times = defaultdict(list)
+        for number in range(ROUNDS):
+            for state, app in apps.items():
+                app.go()
+                app.wait_for_line(f"calls {number} ")
+        for state, app in apps.items():
+            lines = [line.split() for line in app.stdout.splitlines() if line.startswith("calls ")]
+            times[state] = [float(microseconds) for _, _, microseconds in lines]
+
+    medians = {state: statistics.median(rounds) for state, rounds in times.items()}
+    for state in ("refuses", "hangs"):
+        assert medians[state] <= medians["healthy"] * (1 + 2 * SHARE), medians
