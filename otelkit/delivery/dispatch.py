@@ -185,15 +185,16 @@ class Dispatch:
         """Say what was lost since it was said last, if anything, in one line (at most one a minute)."""
         counts = self.counts()
         lost = sum(count.lost + (count.in_flight if final else 0) for count in counts.values())
+        if self._repeat_s is None:  # that nobody listens is said by the sender
+            lost -= sum(count.dropped.get("export_failed", 0) for count in counts.values())
         kept = final and any(count.spooled for count in counts.values())
         if lost <= self._said and not kept:
             return
         reason = "" if self._sender is None else self._sender.complaint
         line = lost_line(counts, where=self._where, final=final, reason=reason)
-        if line:
-            last_word = final and self._repeat_s is not None
-            if _guard.say(line, key=f"losses:{id(self)}:{last_word}", every_s=self._repeat_s):
-                self._said = lost
+        last_word = final and self._repeat_s is not None
+        if line and _guard.say(line, key=f"losses:{id(self)}:{last_word}", every_s=self._repeat_s):
+            self._said = lost
 
     # -- the steps ------------------------------------------------------------------------------
 

@@ -20,12 +20,16 @@ _CONNECT_S = 0.2
 class Localhost:
     """Knows whether somebody listens at an address on this machine.
 
+    Attributes:
+        place: The address without a path, for messages.
+
     Args:
         url: The address.
     """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
+        self.place = f"{parts.scheme}://{parts.netloc}"
         self._address = (parts.hostname or "localhost", parts.port or 4318)
         self._ask_at = 0.0
         self._listening = False

@@ -110,6 +110,9 @@ class Line:
 class Sender:
     """Sends on a thread of its own.
 
+    Attributes:
+        complaint: What a receiver or the network said last, if it was no plain success.
+
     Args:
         lines: One for each signal that leaves over OTLP to one receiver.
         depot: Where parcels wait.
@@ -310,7 +313,11 @@ class Sender:
         try:
             if line.guess is not None and not line.guess.listens():
                 self._depot.settle(load, dropped=load.items, reason="export_failed")
-                self._on_loss()
+                _guard.say(
+                    f"telemetry is not delivered to {line.guess.place}: nobody listens there. Start a "
+                    "collector, or set endpoint= (OTEL_EXPORTER_OTLP_ENDPOINT).",
+                    key=f"nobody:{line.guess.place}",
+                )
                 return "done"
             answer = self._request(line, b"".join([parcel.body for parcel in load.parcels]))
             if answer.kind in {"split", "bad"} and load.items > 1:
@@ -389,7 +396,9 @@ class Sender:
             line.errors = 0
             line.breaker.succeeded(now - begun)
             self._heard_at = now
-        if answer.message:
+        if self._interrupted and answer.kind == "retry":
+            self.complaint = self.complaint or "none in time"
+        elif answer.message:
             self.complaint = answer.message
         return answer
 

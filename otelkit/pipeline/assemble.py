@@ -188,7 +188,7 @@ class _Delivery:
             depot=depot,
             sender=sender,
             where=self._plan.where,
-            repeat_s=60.0 if self._settings.endpoint_given else None,
+            repeat_s=None if any(line.guess for line in self._lines.values()) else 60.0,
         )
         return dispatch
 

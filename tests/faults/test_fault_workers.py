@@ -56,14 +56,18 @@ def ask(port, n):
     raise AssertionError(f"no answer to {n}")
 
 
-@pytest.mark.parametrize("preload", [False, True], ids=["plain", "preload"])
+WAYS = {"plain": [], "preload": ["--preload"], "hooks": ["--preload", "-c", str(HERE / "gunicorn_hooks.py")]}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("event", ["recycle", "reload"])
-def test_gunicorn(cell, preload, event):
+def test_gunicorn(cell, way, event):
     """Two workers; they end after some requests, or by SIGHUP in the middle of the traffic."""
     command = "-m gunicorn wsgi_app:application --workers 2 --bind 127.0.0.1:0 --graceful-timeout 10".split()
-    command += ["--preload"] if preload else []
+    command += WAYS[way]
     command += ["--max-requests", "20"] if event == "recycle" else []
-    with Program(command, env=environment(cell), cwd=HERE) as service:
+    hooks = {"FAULTS_HOOKS": "yes"} if way == "hooks" else {}
+    with Program(command, env=environment(cell, **hooks), cwd=HERE) as service:
         listening = service.wait_for_line("Listening at")
         port = int(re.search(r"127\.0\.0\.1:(\d+)", listening)[1])
         workers = set()

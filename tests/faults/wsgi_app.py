@@ -1,4 +1,7 @@
-"""A WSGI service under test: ``/<n>`` makes one span, one log record and one count."""
+"""A WSGI service under test: ``/<n>`` makes one span, one log record and one count.
+
+``FAULTS_HOOKS`` leaves `init` to the hooks of gunicorn_hooks.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Any
 
 import otelkit
 
-otelkit.init(service_name="faults", console=False, log_format="json")
+if not os.environ.get("FAULTS_HOOKS"):
+    otelkit.init(service_name="faults", console=False, log_format="json")
 MADE = otelkit.get_meter("app").create_counter("app.made")
 
 

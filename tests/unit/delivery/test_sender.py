@@ -470,13 +470,16 @@ def nobody():
     return Localhost(f"http://127.0.0.1:{port}/")
 
 
-def test_where_nobody_listens_what_waits_is_given_up(reception, clock, nobody):
-    """No request is made, and everything is lost at once."""
+def test_where_nobody_listens_what_waits_is_given_up(reception, clock, nobody, said):
+    """No request is made, everything is lost at once, and that is said once."""
     here = reception(guess=nobody)
     here.put(parcel("a"))
     here.run(clock, 1)
+    here.put(parcel("b"))
+    here.run(clock, 1)
 
-    assert ([], {"export_failed": 1}, [1]) == (here.sent(), here.counts().dropped, here.losses)
+    assert ([], {"export_failed": 2}) == (here.sent(), here.counts().dropped)
+    assert [f"not delivered to {nobody.place}: nobody listens there" in line for line in said()] == [True]
 
 
 def test_a_failure_makes_it_look_again(reception, clock, nobody):
