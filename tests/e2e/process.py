@@ -1,5 +1,7 @@
 """A Python program in a process of its own: its lines, its end, and how long its end took.
 
+When it is over, the books of every runtime in it are looked at: see `audited`.
+
 ::
 
     with Program("import time; print('ready', flush=True); time.sleep(60)") as program:
@@ -23,6 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from audited import assert_audited
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -77,6 +81,9 @@ class Program:
         cwd: Path | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="program-")
+        self._state = Path((env or {}).get("XDG_STATE_HOME") or f"{self._folder.name}/state")
+        self._audit = Path(self._folder.name, "audit")
+        self._audit.mkdir()
         self._changed = threading.Condition()
         self._lines: dict[str, list[str]] = {"stdout": [], "stderr": []}
         self._code: int | None = None
@@ -84,7 +91,9 @@ class Program:
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, *self._arguments(program)],
-            env=_environment({"XDG_STATE_HOME": f"{self._folder.name}/state", **(env or {})}),
+            env=_environment(
+                {"XDG_STATE_HOME": str(self._state), "AUDIT_FOLDER": str(self._audit), **(env or {})}
+            ),
             cwd=cwd or self._folder.name,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -173,7 +182,11 @@ class Program:
         self.kill()
         for thread in self._threads:
             thread.join(timeout=10)
-        self._folder.cleanup()
+        try:
+            if kind is None:
+                assert_audited(self._audit, self._state)
+        finally:
+            self._folder.cleanup()
 
     def _arguments(self, program: str | Path | Sequence[str]) -> Iterable[str]:
         if isinstance(program, str):
@@ -238,9 +251,8 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
         if not key.startswith(("OTEL_", "OTELKIT_")) or key == "OTELKIT_RERAISE"
     }
     env["PYTHONUNBUFFERED"] = "1"
-    checkout = _checkout()
-    if checkout:
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [checkout, env.get("PYTHONPATH", "")]))
+    here = str(Path(__file__).parent / "audit")
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, _checkout(), env.get("PYTHONPATH", "")]))
     for key, value in changes.items():
         if value is None:
             env.pop(key, None)

@@ -311,3 +311,36 @@ os._exit(sum(map(bool, codes)))  # how many children hung
 def test_a_fork_during_the_first_line_of_another_thread_does_not_hang_the_child():
     """What a thread loads or binds at its first use is whole in a child that is forked meanwhile."""
     assert 0 == run(FIRST_LINE).code
+
+
+EXECED = """
+import os, sys, time, otelkit
+otelkit.init(service_name="shop", console=False, log_setup="off")
+with otelkit.span("of the parent"): pass
+otelkit.flush(0.5)  # the receiver refuses: the span is on disk now
+child = os.fork()
+if child == 0:
+    os.execv(sys.executable, [sys.executable, "-c", "import time; print('running', flush=True); time.sleep(60)"])
+time.sleep(60)
+"""
+HEIR = """
+import otelkit
+runtime = otelkit.init(service_name="shop", console=False, log_setup="off")
+assert otelkit.flush(10) is True, runtime.stats()
+print(runtime.stats()["traces"].adopted, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork")
+def test_a_program_that_a_fork_executes_keeps_no_lock(tmp_path):
+    """A parent is killed while a program that it forked and executed lives on: its spool is taken over."""
+    with Sink("refuse") as sink:
+        env = environment(sink) | {"XDG_STATE_HOME": str(tmp_path)}
+        with Program(EXECED, env=env) as parent:
+            parent.wait_for_line("running")
+            assert -signal.SIGKILL == parent.stop(signal.SIGKILL).code
+            sink.behave("ok")
+            heir = run(HEIR, env=env)
+
+        assert (0, "1") == (heir.code, heir.stdout.strip()), heir.stderr
+        assert ["of the parent"] == [span.name for span in sink.spans]
