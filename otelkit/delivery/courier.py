@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
 from otelkit.delivery.parcel import Parcel
-from otelkit.delivery.worker import Worker
+from otelkit.delivery.worker import Room, Worker
 from otelkit.processors.context import suppress
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Lane:
     outlet: Outlet | None = None
 
 
-class Courier:
+class Courier(Room):
     """Packs on a thread of its own, and on the application's where that must help.
 
     Args:
@@ -76,7 +76,7 @@ class Courier:
         self._due = 0.0
         self._urgent = False
         self._no_pause_until = 0.0
-        self._worker = Worker(name="otelkit-courier", work=self._round, end=self._last_round)
+        super().__init__(Worker(name="otelkit-courier", work=self._round, end=self._last_round))
 
     # -- called by the application's threads ----------------------------------------------------
 
@@ -135,29 +135,6 @@ class Courier:
         self.hurry()
         if not self._worker.alive:  # it comes after the end
             self._put_away()
-
-    # -- life -----------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._worker.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._worker.alive
-
-    def ask(self) -> int:
-        """Ask for everything accepted so far to be put away; a ticket for `wait`."""
-        return self._worker.ask()
-
-    def wait(self, ticket: int, *, deadline: float) -> bool:
-        """Whether that was done by the deadline."""
-        return self._worker.wait(ticket, deadline=deadline)
-
-    def stop(self, *, deadline: float) -> bool:
-        """End the thread."""
-        return self._worker.stop(deadline=deadline)
 
     def put_rest(self) -> None:
         """At the very end, on the closing thread: put away what is packed, whoever has packed it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
 from otelkit.delivery.parcel import Parcel
-from otelkit.delivery.worker import Worker
+from otelkit.delivery.worker import Room, Worker
 
 if TYPE_CHECKING:
     from otelkit.delivery.accounting import Ledger
@@ -24,7 +24,7 @@ __all__ = ["Puller"]
 _POINT_BYTES = 500  # of the SDK's objects, about
 
 
-class Puller:
+class Puller(Room):
     """Collects on a thread of its own.
 
     Args:
@@ -53,29 +53,12 @@ class Puller:
         self._add = add
         self._interval_s = interval_s
         self._due = time.monotonic() + interval_s
-        self._worker = Worker(name="otelkit-metrics", work=self._round)
+        super().__init__(Worker(name="otelkit-metrics", work=self._round))
 
     def start(self) -> None:
         """Start the thread."""
         self._due = time.monotonic() + self._interval_s
-        self._worker.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._worker.alive
-
-    def ask(self) -> int:
-        """Ask for a collection; a ticket for `wait`."""
-        return self._worker.ask()
-
-    def wait(self, ticket: int, *, deadline: float) -> bool:
-        """Whether it was made, and handed on, by the deadline."""
-        return self._worker.wait(ticket, deadline=deadline)
-
-    def stop(self, *, deadline: float) -> bool:
-        """End the thread."""
-        return self._worker.stop(deadline=deadline)
+        super().start()
 
     def _round(self, asked: bool) -> float | None:
         if asked or time.monotonic() >= self._due:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from otelkit import _guard
 from otelkit.delivery.parcel import Parcel
-from otelkit.delivery.worker import Worker
+from otelkit.delivery.worker import Room, Worker
 from otelkit.wire import split
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Line:
     errors: int = field(default=0, init=False)
 
 
-class Sender:
+class Sender(Room):
     """Sends on a thread of its own.
 
     Attributes:
@@ -138,16 +138,7 @@ class Sender:
         self._drained = False
         self._heard_at = time.monotonic()
         self._interrupted = False
-        self._worker = Worker(name="otelkit-sender", work=self._round)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._worker.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._worker.alive
+        super().__init__(Worker(name="otelkit-sender", work=self._round))
 
     @property
     def failing(self) -> bool:

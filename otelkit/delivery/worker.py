@@ -13,7 +13,7 @@ from collections.abc import Callable
 from otelkit import _guard
 from otelkit.processors.context import SUPPRESSED, attach
 
-__all__ = ["Bell", "Worker", "bounded"]
+__all__ = ["Bell", "Room", "Worker", "bounded"]
 
 _AFTER_FAILURE_S = 1.0
 _YEAR_S = 365 * 86_400.0
@@ -181,3 +181,35 @@ class Worker:
         except Exception:
             _guard.swallowed(self._name)
             return _AFTER_FAILURE_S, False
+
+
+class Room:
+    """What works on one thread of its own: the life of its worker.
+
+    Args:
+        worker: The thread.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._worker.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._worker.alive
+
+    def ask(self) -> int:
+        """Ask for everything to be done that waits now; a ticket for `wait`."""
+        return self._worker.ask()
+
+    def wait(self, ticket: int, *, deadline: float) -> bool:
+        """Whether that was done by the deadline (monotonic seconds), without a failure."""
+        return self._worker.wait(ticket, deadline=deadline)
+
+    def stop(self, *, deadline: float) -> bool:
+        """End the thread after its present round; whether it has ended by the deadline."""
+        return self._worker.stop(deadline=deadline)
