@@ -95,7 +95,7 @@ class Queue(Generic[T]):
         if self.asleep:
             self.asleep = False
             self._begun()
-        elif len(items) % self.batch_size == 0:
+        elif not len(items) % self.batch_size:
             self._wake()
         if self._over:  # meanwhile
             self.close(reason="shutdown")
