@@ -81,7 +81,9 @@ class Program:
         cwd: Path | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="program-")
-        self._state = Path((env or {}).get("XDG_STATE_HOME") or f"{self._folder.name}/state")
+        # A spool that the test gives may be shared with others, who take from it; it is looked at by the test.
+        shared = {"XDG_STATE_HOME", "OTELKIT_SPOOL_DIR"} & (env or {}).keys()
+        self._spool = None if shared else Path(self._folder.name, "state/otelkit/spool")
         self._audit = Path(self._folder.name, "audit")
         self._audit.mkdir()
         self._changed = threading.Condition()
@@ -92,7 +94,11 @@ class Program:
         self._process = subprocess.Popen(
             [sys.executable, *self._arguments(program)],
             env=_environment(
-                {"XDG_STATE_HOME": str(self._state), "AUDIT_FOLDER": str(self._audit), **(env or {})}
+                {
+                    "XDG_STATE_HOME": f"{self._folder.name}/state",
+                    "AUDIT_FOLDER": str(self._audit),
+                    **(env or {}),
+                }
             ),
             cwd=cwd or self._folder.name,
             stdin=subprocess.DEVNULL,
@@ -184,7 +190,7 @@ class Program:
             thread.join(timeout=10)
         try:
             if kind is None:
-                assert_audited(self._audit, self._state)
+                assert_audited(self._audit, self._spool)
         finally:
             self._folder.cleanup()
 
