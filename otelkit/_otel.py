@@ -263,6 +263,11 @@ def logger_provider(resource: Resource, *, attributes: int | None, length: int |
     return _logs.LoggerProvider(resource=resource, shutdown_on_exit=False, **more)
 
 
+def scope_of(logger: Any) -> Any:
+    """The instrumentation scope of the SDK's logger."""
+    return logger._instrumentation_scope
+
+
 def id_generator(name: str) -> Any:
     """The id generator of that name, as `OTEL_PYTHON_ID_GENERATOR` has it.
 
