@@ -28,6 +28,12 @@ _SAMPLERS = (*RATIO_SAMPLERS, "parentbased_always_on", "parentbased_always_off",
 _OTLP = ("otlp", "otlp_proto_http", "otlp_proto_grpc", "console")
 HistogramAggregation = Literal["explicit_bucket_histogram", "base2_exponential_bucket_histogram"]
 
+# Probes, metrics and API descriptions: asked for all the time, and of no interest in a trace.
+PROBE_PATHS = (
+    "/health", "/health/*", "/healthz", "/livez", "/readyz", "/startupz", "/live", "/ready", "/ping",
+    "/metrics", "/docs", "/docs/*", "/redoc", "/openapi.json", "/favicon.ico",
+)  # fmt: skip
+
 _COUNT = _parse.integer(low=0)
 _SIZE = _parse.integer(low=1)
 _SECONDS = _parse.number(low=0, above=True, unit=" (seconds)")
@@ -256,6 +262,22 @@ class Settings:
         "agent", "OTELKIT_METRIC_PREFIX",
         help="first part of the names of the standard instruments",
     )
+    cardinality_limit: int = setting(
+        _SIZE, 2_000, "OTELKIT_CARDINALITY_LIMIT",
+        help="attribute sets of one instrument; what is measured beyond them goes into one overflow point",
+    )
+    process_metrics: bool = setting(
+        _parse.boolean, True, "OTELKIT_PROCESS_METRICS",
+        help="CPU, memory, threads, garbage collection and event loop lag of this process",
+    )
+    readings_interval_s: float = setting(
+        _SECONDS, 10.0, "OTELKIT_READINGS_INTERVAL_S",
+        help="seconds between two snapshots of the process's own metrics, for otelkit.readings",
+    )
+    readings_max_bytes: int = setting(
+        _SIZE, 16 << 20, "OTELKIT_READINGS_MAX_BYTES",
+        help="bytes of memory for these snapshots, about; the oldest go first",
+    )
     metric_readers: tuple[Any, ...] = setting(
         _lists.objects("collect", "shutdown", what="metric reader"), (), in_file=False,
         show=_lists.show_objects,
@@ -269,6 +291,26 @@ class Settings:
     instrument: bool | str | tuple[str, ...] = setting(
         _lists.instrument, "auto", "OTELKIT_INSTRUMENT",
         help="libraries to instrument; auto = those installed",
+    )
+    http_excluded_paths: tuple[str, ...] = setting(
+        _lists.names, PROBE_PATHS, "OTELKIT_HTTP_EXCLUDED_PATHS",
+        help="paths whose requests make neither spans nor metrics; a * stands for anything",
+    )
+    http_request_headers: tuple[str, ...] = setting(
+        _lists.names, (), "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+        help="request headers that become span attributes",
+    )
+    http_response_headers: tuple[str, ...] = setting(
+        _lists.names, (), "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
+        help="response headers that become span attributes",
+    )
+    http_operation_spans: bool = setting(
+        _parse.boolean, False, "OTELKIT_HTTP_OPERATION_SPANS",
+        help="spans inside a FastAPI request: dependencies, endpoint, serialization",
+    )
+    max_children_per_span: int = setting(
+        _SIZE, 1_000, "OTELKIT_MAX_CHILDREN_PER_SPAN",
+        help="spans that one span may start; the rest is one event with their number",
     )
     disabled_scopes: tuple[str, ...] = setting(
         _lists.names, (), "OTELKIT_DISABLED_SCOPES",
