@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry import metrics
 
 from otelkit import _guard, _otel
+from otelkit._switch.cardinality import DEFAULT_LIMIT, Cardinality
 from otelkit.processors.context import current
 from otelkit.processors.limits import metric_attributes
 
@@ -37,8 +38,16 @@ def _nothing(amount: Any, attributes: Any = None, context: Any = None) -> None:
     """What an instrument without a meter does."""
 
 
-def _guarded(record: Record, name: str) -> Record:
-    """``record`` that takes any attributes and any number, and never raises."""
+def _guarded(record: Record, name: str, limit: int) -> Record:
+    """``record`` that takes any attributes and any number, and never raises.
+
+    Args:
+        record: The method of the SDK's instrument.
+        name: The instrument's.
+        limit: How many attribute sets it may have.
+    """
+    sets = Cardinality(name, limit)
+    known = sets.known
 
     def safe(amount: Any, attributes: Any = None, context: Any = None) -> None:
         try:
@@ -47,14 +56,19 @@ def _guarded(record: Record, name: str) -> Record:
                     if type(value) not in _SCALARS or type(key) is not str or not key:
                         attributes = metric_attributes(attributes)
                         break
+                pairs = frozenset(attributes.items())
+                if pairs not in known:
+                    attributes = sets.admit(pairs, attributes)
             record(amount, attributes, current() if context is None else context)
         except Exception:
-            _record_repaired(record, name, amount, attributes, context)
+            _record_repaired(record, sets, name, amount, attributes, context)
 
     return safe
 
 
-def _record_repaired(record: Record, name: str, amount: Any, attributes: Any, context: Any) -> None:
+def _record_repaired(
+    record: Record, sets: Cardinality, name: str, amount: Any, attributes: Any, context: Any
+) -> None:
     """The second try, with attributes that can be hashed and a plain number."""
     number = _number(amount)
     if number is None:
@@ -65,9 +79,15 @@ def _record_repaired(record: Record, name: str, amount: Any, attributes: Any, co
         )
         return
     try:
-        record(number, metric_attributes(attributes), context)
+        record(number, _admitted(sets, metric_attributes(attributes)), context)
     except Exception:
         _guard.swallowed("instrument.record")
+
+
+def _admitted(sets: Cardinality, attributes: Any) -> Any:
+    """Plain attributes, or those of the overflow."""
+    pairs = frozenset(attributes.items()) if attributes else None
+    return attributes if pairs is None or pairs in sets.known else sets.admit(pairs, attributes)
 
 
 def _number(amount: Any) -> float | int | None:
@@ -103,10 +123,12 @@ class _Synchronous:
         self._lock = lock
         self._buckets = buckets
         self._meter: metrics.Meter | None = None
+        self._limit = DEFAULT_LIMIT
 
-    def turn(self, meter: metrics.Meter | None) -> None:
-        """Forget the former meter."""
+    def turn(self, meter: metrics.Meter | None, *, limit: int = DEFAULT_LIMIT) -> None:
+        """Forget the former meter, and the attribute sets it had; now there may be ``limit`` of them."""
         self._meter = meter
+        self._limit = limit
         setattr(self, self.verb, _nothing if meter is None else self._first)
 
     def _first(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
@@ -114,7 +136,9 @@ class _Synchronous:
 
     def _bind(self) -> Record:
         with self._lock:
-            record = _nothing if self._meter is None else _guarded(self._real(self._meter), self.name)
+            record = _nothing
+            if self._meter is not None:
+                record = _guarded(self._real(self._meter), self.name, self._limit)
             setattr(self, self.verb, record)
             return record
 
@@ -177,14 +201,14 @@ class UpDownCounter(_Synchronous, metrics.UpDownCounter):
     def add(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
         """Add to the counter (set on the object by `turn`)."""
 
-    def turn(self, meter: metrics.Meter | None) -> None:
+    def turn(self, meter: metrics.Meter | None, *, limit: int = DEFAULT_LIMIT) -> None:
         """Keep what is still up on the former meter; its way down leads there."""
         for key, balance in self._balances.items():
             if balance > 0 and self._record is not _nothing:
                 self._owed.setdefault(key, []).append((self._record, balance))
         self._balances = {}
         self._record = _nothing
-        super().turn(meter)
+        super().turn(meter, limit=limit)
         if self._owed:
             self.add = self._first  # type: ignore[method-assign]
 
@@ -237,14 +261,16 @@ class _Observable:
         self.description = description
         self._lock = lock
         self._sources: tuple[Callable[[Any], Iterable[Any]], ...] = ()
+        self._sets = Cardinality(name, DEFAULT_LIMIT)
 
     def add_callbacks(self, callbacks: Sequence[Any]) -> None:
         """Ask these too; a second registration of the same instrument adds to the first."""
         self._sources = (*self._sources, *(_asked(callback) for callback in callbacks))
 
-    def turn(self, meter: metrics.Meter | None) -> None:
-        """Register with ``meter``; the former one asks no longer."""
+    def turn(self, meter: metrics.Meter | None, *, limit: int = DEFAULT_LIMIT) -> None:
+        """Register with ``meter``; the former one asks no longer. There may be ``limit`` attribute sets."""
         self._meter = meter
+        self._sets = Cardinality(self.name, limit)
         if meter is None:
             return
         try:
@@ -263,7 +289,7 @@ class _Observable:
                 for observation in source(options) or ():
                     number = _number(observation.value)
                     if number is not None:
-                        attributes = metric_attributes(observation.attributes)
+                        attributes = _admitted(self._sets, metric_attributes(observation.attributes))
                         found.append(metrics.Observation(number, attributes))
             except Exception:
                 _guard.say(

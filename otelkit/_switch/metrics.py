@@ -11,6 +11,7 @@ from opentelemetry import metrics
 from otelkit import _guard, catalog
 from otelkit._switch import instruments as kinds
 from otelkit._switch.base import SwitchProvider
+from otelkit._switch.cardinality import DEFAULT_LIMIT
 from otelkit.processors.plain import safe_str
 
 __all__ = ["SwitchMeter", "SwitchMeterProvider"]
@@ -27,12 +28,14 @@ class SwitchMeter(metrics.Meter):
         self._switch_lock = lock
         self._instruments: dict[tuple[Any, ...], Any] = {}
         self._meter: metrics.Meter | None = None
+        self._limit = DEFAULT_LIMIT
 
-    def turn(self, meter: metrics.Meter | None) -> None:
-        """Let every instrument work on ``meter``; None turns them off."""
+    def turn(self, meter: metrics.Meter | None, *, limit: int = DEFAULT_LIMIT) -> None:
+        """Let every instrument work on ``meter``, with ``limit`` attribute sets; None turns them off."""
         self._meter = meter
+        self._limit = limit
         for instrument in self._instruments.values():
-            instrument.turn(meter)
+            instrument.turn(meter, limit=limit)
 
     def _instrument(self, kind: type[Any], name: Any, unit: Any, description: Any, **more: Any) -> Any:
         name, description = _text(name), _text(description)
@@ -42,7 +45,7 @@ class SwitchMeter(metrics.Meter):
             found = self._instruments.get(key)
             if found is None:
                 found = kind(name, unit, description, lock=self._switch_lock, **more)
-                found.turn(self._meter)
+                found.turn(self._meter, limit=self._limit)
                 self._instruments[key] = found
             return found
 
@@ -155,8 +158,10 @@ class SwitchMeterProvider(SwitchProvider[SwitchMeter], metrics.MeterProvider):
         return SwitchMeter(scope, self._lock)
 
     def _turn_one(self, proxy: SwitchMeter, target: Any) -> None:
-        off = target.metrics is None or target.disabled(proxy.scope[0])
-        proxy.turn(None if off else target.metrics.get_meter(*proxy.scope))
+        if target.metrics is None or target.disabled(proxy.scope[0]):
+            proxy.turn(None)
+        else:
+            proxy.turn(target.metrics.get_meter(*proxy.scope), limit=target.metrics.cardinality_limit)
 
     def _add_to(self, source: Any, processor: Any) -> None:
         """Meter providers have no processors."""

@@ -63,11 +63,13 @@ class Metrics:
         sdk: The SDK's provider behind them.
         users: The readers that the user gave.
         resource: Who speaks.
+        cardinality_limit: How many attribute sets an instrument may have.
     """
 
     sdk: MeterProvider
     resource: Resource
     users: tuple[MetricReader, ...]
+    cardinality_limit: int
 
     def get_meter(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None
@@ -113,7 +115,9 @@ def build(
     if clean is not None:
         for reader in usable:
             _otel.change_collected(reader, clean)
-    return Metrics(sdk=sdk, resource=resource, users=tuple(usable))
+    return Metrics(
+        sdk=sdk, resource=resource, users=tuple(usable), cardinality_limit=settings.cardinality_limit
+    )
 
 
 def count_points(data: MetricsData | None) -> int:
