@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Link, SpanContext
 
-__all__ = ["Span", "Tracer", "open_ancestor"]
+__all__ = ["Collapsed", "Span", "Tracer", "open_ancestor"]
 
 _PLAIN = frozenset({bool, int, float})
 _MAX_MESSAGE = 8_192
@@ -42,6 +42,8 @@ class Span(_otel.SdkSpan):
     _max_length: int = 32_768
     _clock: Clock | None = None
     _left_open: bool = False
+    _children: int = 0
+    _collapsed: int = 0
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute; any value is taken as it is at this moment."""
@@ -121,6 +123,9 @@ class Span(_otel.SdkSpan):
                 return
             if end_time is None and self._clock is not None:
                 end_time = self._clock.time_ns()
+            if self._collapsed:
+                # The last event: of too many events the SDK drops the oldest.
+                self.add_event("otelkit.children_collapsed", {"otelkit.children.count": self._collapsed})
             super().end(_stamp(end_time))
         except Exception:
             _guard.swallowed("span.end")
@@ -149,12 +154,25 @@ class Span(_otel.SdkSpan):
         self.end()
 
 
+class Collapsed(NonRecordingSpan):
+    """A span that was one too many: it stands for its parent, which counts it.
+
+    Args:
+        parent: Which has started as many spans as it may.
+    """
+
+    def __init__(self, parent: Span) -> None:
+        super().__init__(parent.get_span_context())
+        self.parent = parent
+
+
 class Tracer(trace.Tracer):
     """Starts spans through the SDK's tracer of one scope.
 
     Args:
         sdk: The SDK's tracer.
         max_length: The length at which the text of one attribute is cut, in characters.
+        max_children: How many spans one span may start; the rest is one event with their number.
         on_sampled_out: Called for each span that the sampler does not want.
         clock: Stamps spans instead of the machine's clock.
     """
@@ -164,11 +182,13 @@ class Tracer(trace.Tracer):
         sdk: trace.Tracer,
         *,
         max_length: int,
+        max_children: int,
         on_sampled_out: Callable[[], None],
         clock: Clock | None = None,
     ) -> None:
         self._sdk_start_span = _otel.start_span_of(sdk, Span)
         self._max_length = max_length
+        self._max_children = max_children
         self._on_sampled_out = on_sampled_out
         self._clock = clock
 
@@ -195,6 +215,12 @@ class Tracer(trace.Tracer):
             if type(parent) is Span and parent._end_time is not None:
                 parent = open_ancestor(parent)
                 context = with_span(parent, context)
+            if type(parent) is Span:
+                parent._children += 1
+                if parent._children > self._max_children:
+                    return self._collapse(parent)
+            elif type(parent) is Collapsed:
+                return self._collapse(parent.parent)
             span = self._sdk_start_span(
                 name if type(name) is str else safe_str(name),
                 context,
@@ -247,6 +273,11 @@ class Tracer(trace.Tracer):
         elif not span.is_recording():
             self._on_sampled_out()
         return span
+
+    def _collapse(self, parent: Span) -> Collapsed:
+        parent._collapsed += 1
+        self._on_sampled_out()
+        return Collapsed(parent)
 
     def _clocked(self, start_time: int | None) -> int | None:
         return self._clock.time_ns() if start_time is None and self._clock else _stamp(start_time)

@@ -150,12 +150,14 @@ class Traces:
         *,
         processors: Processors,
         max_length: int,
+        max_children: int,
         on_sampled_out: Callable[[], None],
         clock: Clock | None = None,
     ) -> None:
         self.sdk = sdk
         self.processors = processors
         self._max_length = max_length
+        self._max_children = max_children
         self._on_sampled_out = on_sampled_out
         self._clock = clock
 
@@ -166,6 +168,7 @@ class Traces:
         return Tracer(
             self.sdk.get_tracer(name or "unknown", version, schema_url, attributes),
             max_length=self._max_length,
+            max_children=self._max_children,
             on_sampled_out=self._on_sampled_out,
             clock=self._clock,
         )
@@ -217,6 +220,7 @@ def build(
         sdk,
         processors=processors,
         max_length=settings.max_attribute_length,
+        max_children=settings.max_children_per_span,
         on_sampled_out=on_sampled_out,
         clock=clock,
     )

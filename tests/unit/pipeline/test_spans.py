@@ -7,6 +7,7 @@ from opentelemetry.context import attach, detach, get_current
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otelkit
+from otelkit.settings import Settings
 from otelkit.testing import FakeClock, capture
 
 
@@ -397,3 +398,60 @@ def test_ids_are_strings_of_hex(telemetry):
     assert (None, None) == (otelkit.trace_id(), otelkit.span_id())
     with otelkit.span("a"):
         assert (32, 16) == (len(otelkit.trace_id()), len(otelkit.span_id()))
+
+
+@pytest.fixture
+def three_children():
+    """A capture in which a span may start three spans."""
+    with capture(settings=Settings(service_name="test", max_children_per_span=3)) as telemetry:
+        yield telemetry
+
+
+def test_too_many_children_are_one_event(three_children):
+    """Beyond the limit children are left out, and the parent says how many in its last event."""
+    with otelkit.span("loop") as parent:
+        for number in range(10):
+            with otelkit.span("step", {"n": number}) as step:
+                step.set_attribute("also", "fine")
+        for number in range(200):
+            parent.add_event(f"event {number}")
+
+    assert [0, 1, 2] == [span.attributes["n"] for span in three_children.spans if span.name == "step"]
+    event = three_children.span("loop").events[-1]
+    assert ("otelkit.children_collapsed", 7) == (event.name, event.attributes["otelkit.children.count"])
+
+
+def test_grandchildren_of_collapsed_children_are_collapsed(three_children):
+    """What a left-out span starts is left out and counted too; their context is the parent's."""
+    with otelkit.span("loop"):
+        for _ in range(5):
+            with otelkit.span("step"), otelkit.span("inner"):
+                inner = otelkit.span_id()
+
+    assert 3 == len([span for span in three_children.spans if span.name == "inner"])
+    assert inner == three_children.span("loop").span_id
+    assert 4 == three_children.span("loop").events[-1].attributes["otelkit.children.count"]
+
+
+def test_the_limit_is_for_each_span(three_children):
+    """Each span may start as many as the limit says; a trace as a whole has none."""
+    for _ in range(4):
+        with otelkit.span("loop"):
+            for _ in range(3):
+                otelkit.get_tracer().start_span("step").end()
+
+    assert 16 == len(three_children.spans)
+    assert not any(span.events for span in three_children.spans)
+
+
+def test_collapsed_children_are_in_the_books():
+    """Each span that was left out counts as sampled out."""
+    runtime = otelkit.init("test", instrument=False, console=False)
+    with otelkit.span("loop"):
+        for _ in range(1_005):
+            with otelkit.span("step"):
+                pass
+
+    counts = runtime.stats()["traces"]
+    assert 5 == counts.sampled_out
+    assert 1_006 == counts.created
