@@ -9,6 +9,7 @@ from typing import Any
 from opentelemetry import metrics, trace
 
 import otelkit
+from benchmarks.monitored import async_task, sync_task
 from benchmarks.work import (
     QUEUE,
     DropMetrics,
@@ -82,6 +83,23 @@ def _metrics() -> Side:
     return Side(tasks=metric_tasks(metrics.get_meter("bench"), trace.get_tracer("bench")))
 
 
+def _monitored() -> Side:
+    exporter = DropSpans()
+    runtime = _start(
+        span_exporters=[exporter], log_exporters=[drop_logs()], metric_readers=[_pushed()], log_format="json"
+    )
+    whole = otelkit.monitor_performance("query", "/api/query")
+    no_log = otelkit.monitor_performance("query", "/api/query", log=False)
+    tasks = {
+        "monitor_sync": sync_task(whole),
+        "monitor_sync_no_log": sync_task(no_log),
+        "monitor_async": async_task(whole),
+        "monitor_async_no_log": async_task(no_log),
+        "monitor_by_hand": async_task(whole),
+    }
+    return Side(tasks=tasks, flush=runtime.flush)
+
+
 def _unsampled() -> Side:
     runtime = _start(span_exporters=[DropSpans()], sample_ratio=0.0)
     return Side(tasks=span_tasks(trace.get_tracer("bench")), flush=runtime.flush)
@@ -126,6 +144,7 @@ _GROUPS = {
     "spans": _spans,
     "logs": _logs,
     "metrics": _metrics,
+    "monitored": _monitored,
     "unsampled": _unsampled,
     "encode": _encode,
     "memory": _memory,

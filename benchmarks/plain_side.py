@@ -14,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from benchmarks.monitored import bare_span_tasks
 from benchmarks.work import (
     QUEUE,
     DropMetrics,
@@ -77,6 +78,11 @@ def _metrics() -> Side:
     _traced()
     metrics.set_meter_provider(_metered())
     return Side(tasks=metric_tasks(metrics.get_meter("bench"), trace.get_tracer("bench")))
+
+
+def _monitored() -> Side:
+    traces, _ = _traced()
+    return Side(tasks=bare_span_tasks(trace.get_tracer("bench")), flush=traces.force_flush)
 
 
 def _metered() -> Any:
@@ -259,6 +265,7 @@ _GROUPS = {
     "spans": _spans,
     "logs": _logs,
     "metrics": _metrics,
+    "monitored": _monitored,
     "unsampled": _unsampled,
     "encode": _encode,
     "memory": _memory,

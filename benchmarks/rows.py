@@ -57,6 +57,26 @@ ROWS = (
     Row(key="log_stdlib", title="logging line and its record", group="logs", calls=800),
     Row(key="counter", title="counter.add with 2 attributes", group="metrics", calls=3_000),
     Row(key="histogram", title="histogram.record with 2 attributes", group="metrics", calls=3_000),
+    # Beside one bare span; a span, three SDK instruments and a JSON line are 4.9 of them.
+    Row(key="monitor_sync", title="monitored call / a bare span", group="monitored", calls=500, aim=4.9),
+    Row(key="monitor_sync_no_log", title="the same without its line", group="monitored", calls=800, aim=4.9),
+    Row(
+        key="monitor_async", title="monitored coroutine / a bare span", group="monitored", calls=500, aim=4.9
+    ),
+    Row(
+        key="monitor_async_no_log",
+        title="the coroutine without its line",
+        group="monitored",
+        calls=800,
+        aim=4.9,
+    ),
+    Row(
+        key="monitor_by_hand",
+        title="coroutine / prometheus_client, structlog",
+        group="monitored",
+        calls=500,
+        aim=1.5,
+    ),
     Row(key="encode_spans", title="encode 512 spans", group="encode", calls=4, aim=0.2),
     Row(key="encode_logs", title="encode 512 log records", group="encode", calls=4, aim=0.2),
     Row(key="memory", title="a fresh in-memory runtime", group="memory", calls=10, limit_s=0.002),

@@ -27,6 +27,7 @@ __all__ = [
     "get_meter",
     "get_tracer",
     "init",
+    "monitor_performance",
     "shutdown",
     "span",
     "span_id",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from otelkit import correlation as correlation
     from otelkit import errors as errors
     from otelkit import logs as logs
+    from otelkit import monitor as monitor
     from otelkit import prometheus as prometheus
     from otelkit import runtime as runtime
     from otelkit import settings as settings
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from otelkit.correlation import bind, unbind
     from otelkit.errors import ConfigurationError
     from otelkit.logs import get_logger
+    from otelkit.monitor import monitor_performance
     from otelkit.processors.context import suppress
     from otelkit.runtime import Runtime
     from otelkit.settings import Settings
@@ -69,11 +72,22 @@ else:
         "Settings": "settings",
         "bind": "correlation",
         "get_logger": "logs",
+        "monitor_performance": "monitor",
         "suppress": "processors.context",
         "unbind": "correlation",
     }
     _ROOMS = frozenset(
-        {"catalog", "correlation", "errors", "logs", "prometheus", "runtime", "settings", "testing"}
+        {
+            "catalog",
+            "correlation",
+            "errors",
+            "logs",
+            "monitor",
+            "prometheus",
+            "runtime",
+            "settings",
+            "testing",
+        }
     )
 
     def __getattr__(name: str) -> object:

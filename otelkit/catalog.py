@@ -27,6 +27,7 @@ __all__ = [
     "default_buckets",
     "instrument",
     "instruments",
+    "row",
 ]
 
 Kind = Literal["counter", "histogram", "up_down_counter", "gauge"]
@@ -161,6 +162,15 @@ def instruments(*, prefix: str = DEFAULT_PREFIX) -> tuple[Instrument, ...]:
     return tuple(_prefixed(row, prefix) for row in INSTRUMENTS)
 
 
+def row(key: str, *, prefix: str = DEFAULT_PREFIX) -> Instrument:
+    """One row of the table; see `instruments`.
+
+    Raises:
+        KeyError: No row has this key.
+    """
+    return _prefixed(_BY_KEY[key], prefix)
+
+
 def _prefixed(row: Instrument, prefix: str) -> Instrument:
     old = f"{DEFAULT_PREFIX}_"
     if prefix == DEFAULT_PREFIX or not row.name.startswith(old):
@@ -201,9 +211,8 @@ def instrument(key: str, *, prefix: str | None = None) -> Any:
     if made is None:
         from opentelemetry.metrics import get_meter
 
-        row = _prefixed(_BY_KEY[key], prefix)
         # Of two threads that come here at once, both get the first one's instrument.
-        made = _made.setdefault((key, prefix), create(row, get_meter("otelkit")))
+        made = _made.setdefault((key, prefix), create(row(key, prefix=prefix), get_meter("otelkit")))
     return made
 
 

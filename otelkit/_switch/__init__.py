@@ -18,7 +18,19 @@ from otelkit._switch.logs import SwitchLoggerProvider
 from otelkit._switch.metrics import SwitchMeterProvider
 from otelkit._switch.traces import SwitchTracerProvider
 
-__all__ = ["LOGS", "METRICS", "OFF", "TRACES", "Target", "install", "pop", "present", "push", "turn"]
+__all__ = [
+    "LOGS",
+    "METRICS",
+    "OFF",
+    "TRACES",
+    "Target",
+    "follow",
+    "install",
+    "pop",
+    "present",
+    "push",
+    "turn",
+]
 
 
 class Source(Protocol):
@@ -59,6 +71,7 @@ _lock = threading.RLock()
 _present: Target = OFF
 _base: Target = OFF
 _overlays: list[Target] = []
+_followers: list[Callable[[Target], object]] = []
 _installed = False
 
 
@@ -125,6 +138,16 @@ def _apply() -> None:
         _present = wanted
         for provider in (TRACES, METRICS, LOGS):
             provider.turn(wanted)
+        for follower in _followers:
+            with _guard.guard("switch.follow"):
+                follower(wanted)
+
+
+def follow(follower: Callable[[Target], object]) -> None:
+    """Call ``follower`` with the present target now, and with each later one; quick, for ever."""
+    with _lock:
+        _followers.append(follower)
+        follower(_present)
 
 
 def present() -> Target:

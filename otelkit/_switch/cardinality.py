@@ -34,11 +34,12 @@ class Cardinality:
         limit: How many sets are kept apart.
     """
 
-    __slots__ = ("_limit", "_name", "known")
+    __slots__ = ("_limit", "_name", "_said", "known")
 
     def __init__(self, name: str, limit: int) -> None:
         self._name = name
         self._limit = limit
+        self._said = False
         self.known: set[frozenset[tuple[str, Any]]] = set()
 
     def admit(
@@ -48,13 +49,18 @@ class Cardinality:
         if len(self.known) < self._limit:
             self.known.add(pairs)
             return attributes
+        if not self._said:
+            self._said = True
+            self._say()
+        return OVERFLOW
+
+    def _say(self) -> None:
         _guard.say(
             f"the instrument {self._name} has more than {self._limit} attribute sets{self._worst()}. "
             "What is new is measured as one series, otel.metric.overflow=true; sums stay exact. "
             "Give the attribute fewer values, or raise cardinality_limit.",
             key=f"cardinality:{self._name}",
         )
-        return OVERFLOW
 
     def _worst(self) -> str:
         values = defaultdict(set)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from otelkit import _guard
+from otelkit.pipeline.stepwise import of_async_generator, of_generator
 from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.exceptions import status_text
 
@@ -120,11 +121,11 @@ class CurrentSpan:
     def __call__(self, function: F) -> F:
         """Decorate ``function``: each call is a span of this name."""
         if inspect.isasyncgenfunction(function):
-            wrapper: Callable[..., Any] = self._of_async_generator(function)
+            wrapper: Callable[..., Any] = of_async_generator(function, lambda: _Steps(self))
         elif inspect.iscoroutinefunction(function):
             wrapper = self._of_coroutine(function)
         elif inspect.isgeneratorfunction(function):
-            wrapper = self._of_generator(function)
+            wrapper = of_generator(function, lambda: _Steps(self))
         else:
             wrapper = self._of_function(function)
         return cast("F", functools.wraps(function)(wrapper))
@@ -142,58 +143,6 @@ class CurrentSpan:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             with self._again():
                 return await function(*args, **kwargs)
-
-        return wrapper
-
-    def _of_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            steps = _Steps(self)
-            body = function(*args, **kwargs)
-            try:
-                item = steps.run(body.send, None)
-                while True:
-                    try:
-                        sent = yield item
-                    except GeneratorExit:
-                        steps.run(body.close)
-                        raise
-                    except BaseException as thrown:
-                        item = steps.run(body.throw, thrown)
-                    else:
-                        item = steps.run(body.send, sent)
-            except StopIteration as stop:
-                return stop.value
-            except BaseException as error:
-                steps.fail(error)
-                raise
-            finally:
-                steps.end()
-
-        return wrapper
-
-    def _of_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            steps = _Steps(self)
-            body = function(*args, **kwargs)
-            try:
-                item = await steps.run_async(body.asend, None)
-                while True:
-                    try:
-                        sent = yield item
-                    except GeneratorExit:
-                        await steps.run_async(body.aclose)
-                        raise
-                    except BaseException as thrown:
-                        item = await steps.run_async(body.athrow, thrown)
-                    else:
-                        item = await steps.run_async(body.asend, sent)
-            except StopAsyncIteration:
-                return
-            except BaseException as error:
-                steps.fail(error)
-                raise
-            finally:
-                steps.end()
 
         return wrapper
 
@@ -240,22 +189,20 @@ class _Steps:
         self._scope = scope
         self._span = scope._start()
         self._context = with_span(self._span, scope._context)
+        self._token: Token[Context]
 
-    def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        token = attach(self._context)
-        try:
-            return step(*args)
-        finally:
-            self._context = current()
-            detach(token)
+    def enter(self) -> None:
+        self._token = attach(self._context)
 
-    async def run_async(self, step: Callable[..., Any], *args: Any) -> Any:
-        token = attach(self._context)
-        try:
-            return await step(*args)
-        finally:
-            self._context = current()
-            detach(token)
+    def leave(self) -> None:
+        self._context = current()
+        detach(self._token)
+
+    def seen(self, item: Any) -> None:
+        """What is yielded is not looked at."""
+
+    def returned(self, value: Any) -> None:
+        """Nor what is returned."""
 
     def fail(self, error: BaseException) -> None:
         self._scope._fail(self._span, error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -61,15 +62,23 @@ class Metrics:
 
     Attributes:
         sdk: The SDK's provider behind them.
+        readers: Ours; the first one is cumulative with explicit buckets.
         users: The readers that the user gave.
         resource: Who speaks.
         cardinality_limit: How many attribute sets an instrument may have.
+        prefix: The first part of the names of the standard instruments.
+        rooms: What other rooms keep for as long as these meters live, by the room's name.
+        began: When they were made, in seconds of the monotonic clock.
     """
 
     sdk: MeterProvider
     resource: Resource
+    readers: tuple[MetricReader, ...]
     users: tuple[MetricReader, ...]
     cardinality_limit: int
+    prefix: str
+    rooms: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     def get_meter(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None
@@ -116,7 +125,12 @@ def build(
         for reader in usable:
             _otel.change_collected(reader, clean)
     return Metrics(
-        sdk=sdk, resource=resource, users=tuple(usable), cardinality_limit=settings.cardinality_limit
+        sdk=sdk,
+        resource=resource,
+        readers=tuple(readers),
+        users=tuple(usable),
+        cardinality_limit=settings.cardinality_limit,
+        prefix=settings.metric_prefix,
     )
 
 

@@ -1,0 +1,184 @@
+"""The decorator: one wrapper for each kind of function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from otelkit import _guard
+from otelkit.monitor import _registry
+from otelkit.monitor._recorder import Recorder
+from otelkit.pipeline.stepwise import of_async_generator, of_generator
+from otelkit.processors.limits import repair_text
+from otelkit.processors.plain import class_name, safe_str
+
+__all__ = ["monitor_performance"]
+
+F = TypeVar("F")
+G = TypeVar("G", bound=Callable[..., Any])
+_UNKNOWN = "unknown"
+_MAX_LABEL = 1_024
+_USE = "Decorate a function or method: @otelkit.monitor_performance(method='query', endpoint='/api/query')."
+
+
+@overload
+def monitor_performance(method: G, /) -> G: ...
+@overload
+def monitor_performance(
+    method: str = ...,
+    endpoint: str = ...,
+    track_tokens: bool = ...,
+    *,
+    span: bool = ...,
+    log: bool = ...,
+    errors: Iterable[type[BaseException] | str] = ...,
+) -> Callable[[F], F]: ...
+def monitor_performance(
+    method: Any = _UNKNOWN,
+    endpoint: str = _UNKNOWN,
+    track_tokens: bool = False,
+    *,
+    span: bool = True,
+    log: bool = True,
+    errors: Iterable[type[BaseException] | str] = (),
+) -> Any:
+    """Measure each call of a function: rate, errors and duration, a span, a log line with its ids.
+
+    ::
+
+        @otelkit.monitor_performance(method="query", endpoint="/api/query", track_tokens=True)
+        async def process_query(self, query: str) -> Answer: ...
+
+    For plain, ``async``, generator and async generator functions, methods, class and static methods
+    (above or below ``@classmethod``). What the function returns and raises is untouched. A generator
+    is one call from its first step until it is exhausted, closed or fails.
+
+    Series (``agent`` is the setting ``metric_prefix``): ``agent_requests_total`` by method, status
+    (``success``, ``error``, ``cancelled``) and endpoint, there at 0 from the beginning;
+    ``agent_errors_total`` by error_type and method; ``agent_request_duration_seconds`` by method and
+    endpoint, with exemplars; ``agent_active_connections``; ``response_size_bytes`` by endpoint where
+    the result has ``data`` (bytes as they are, text as UTF-8, anything else as JSON). They count
+    every call, sampled or not. Cancellation (any `BaseException` that is no `Exception`) is no error.
+
+    The span has the function's name; the line says ``Function executed``, or ``Function execution
+    failed`` with the exception.
+
+    Args:
+        method: What is done, for all series; a fixed word, never made of input.
+        endpoint: Where, likewise.
+        track_tokens: Measure ``llm_tokens_used`` by model and operation (= method) from the
+            ``usage`` of the result, or of the chunks of a stream; see `otelkit.processors.usage`.
+        span: False: no span; metrics and the line go on.
+        log: False: no line.
+        errors: Exception classes, or their names, whose series shall exist at 0 before the first
+            one, so that an alert sees the first one too.
+
+    Returns:
+        The decorator. What is no function (a class, a property) is returned as it is, and named once
+        on stderr.
+    """
+
+    def decorate(target: Any) -> Any:
+        if isinstance(target, (classmethod, staticmethod)):
+            return type(target)(decorate(target.__func__))
+        if isinstance(target, type) or not callable(target):
+            kind = "class" if isinstance(target, type) else class_name(type(target))
+            _guard.say(f"monitor_performance was given a {kind}, which it leaves as it is. {_USE}")
+            return target
+        return _wrapped(target, _recorder(target, row_of(target), span=span, log=log))
+
+    def row_of(function: Any) -> _registry.Monitored:
+        return _registry.Monitored(
+            method=_label(method),
+            endpoint=_label(endpoint),
+            function=_name(function, "__name__"),
+            module=_name(function, "__module__"),
+            track_tokens=bool(track_tokens),
+            errors=_names(errors),
+        )
+
+    if not isinstance(method, str) and (callable(method) or isinstance(method, (classmethod, staticmethod))):
+        function, method = method, _UNKNOWN  # without parentheses
+        return decorate(function)
+    return decorate
+
+
+def _recorder(function: Any, row: _registry.Monitored, *, span: bool, log: bool) -> Recorder:
+    _registry.add(row)
+    qualified = f"{row.module}.{_name(function, '__qualname__')}"
+    return Recorder(row, qualified=qualified, span=span, log=log)
+
+
+def _wrapped(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(function):
+        wrapper: Callable[..., Any] = of_async_generator(function, recorder.begin)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _coroutine(function, recorder)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = of_generator(function, recorder.begin)
+    else:
+        wrapper = _plain(function, recorder)
+    return functools.wraps(function)(wrapper)
+
+
+def _plain(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    begin = recorder.begin
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = begin()
+        call.enter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.done(result)
+        return result
+
+    return wrapper
+
+
+def _coroutine(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    begin = recorder.begin
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = begin()
+        call.enter()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.done(result)
+        return result
+
+    return wrapper
+
+
+def _label(value: Any) -> str:
+    return repair_text(safe_str(value))[:_MAX_LABEL] or _UNKNOWN
+
+
+def _name(function: Any, attribute: str) -> str:
+    """A name of a function; of what has none (a partial, a callable object) that of its class."""
+    try:
+        found = getattr(function, attribute, None) or getattr(type(function), attribute, None)
+    except Exception:
+        found = None
+    return found if isinstance(found, str) and found else _UNKNOWN
+
+
+def _names(errors: Any) -> tuple[str, ...]:
+    given = (errors,) if isinstance(errors, (str, type)) else errors
+    try:
+        return tuple(
+            dict.fromkeys(each.__name__ if isinstance(each, type) else _label(each) for each in given)
+        )
+    except Exception:
+        _guard.say(
+            f"monitor_performance(errors={class_name(type(errors))}) is no list of exception classes; "
+            "it is left out. Give errors=(TimeoutError, ConnectionError)."
+        )
+        return ()

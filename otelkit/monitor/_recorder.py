@@ -1,0 +1,272 @@
+"""What one monitored call leaves behind: span, measurements, log line. The one place that knows.
+
+`Recorder` stands for a function, `Call` for one call of it. Whatever else wants to make the same of a
+call (fused into one record, say) replaces these two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.trace.status import Status, StatusCode
+
+from otelkit import _guard, _switch, catalog
+from otelkit import settings as settings_room
+from otelkit.logs import running
+from otelkit.monitor import _run
+from otelkit.monitor._size import data_of, size_of
+from otelkit.processors.context import attach, current, detach, with_span
+from otelkit.processors.exceptions import class_name, status_text
+from otelkit.processors.usage import usage_of
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram
+
+    from otelkit.monitor._registry import Monitored
+    from otelkit.processors.usage import Usage
+
+__all__ = ["Call", "Recorder"]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Series:
+    """The series of one function in one run."""
+
+    run: _run.Run
+    requests: dict[str, _run.Cell]
+    duration: Histogram
+
+
+class Recorder:
+    """Begins the calls of one monitored function.
+
+    Args:
+        row: What is monitored.
+        qualified: The function's name with its module and class.
+        span: Whether each call is a span.
+        log: Whether each call is a log line.
+    """
+
+    def __init__(self, row: Monitored, *, qualified: str, span: bool, log: bool) -> None:
+        self.row = row
+        self.log = log
+        self.labels = {"method": row.method, "endpoint": row.endpoint}
+        self._span = span
+        self._span_attributes = {**self.labels, "code.function.name": qualified}
+        self._tracer: trace.Tracer | None = None
+        self._logger: Any = None
+        self._series = self._in_run(_run.present())
+
+    def begin(self) -> Call:
+        """A call begins now. Never raises."""
+        call = Call(self)
+        try:
+            if self._span:
+                tracer = self._tracer or self._find_tracer()
+                span = tracer.start_span(self.row.function, attributes=self._span_attributes)
+                call.span = span
+                call.context = with_span(span)
+            call.active_in = self.series().run
+            call.active_in.begun += 1
+        except Exception:
+            _guard.swallowed("monitor.begin")
+        return call
+
+    def series(self) -> _Series:
+        """The series of the present run."""
+        run = _run.present()
+        if self._series.run is not run:
+            self._series = self._in_run(run)
+        return self._series
+
+    @property
+    def logger(self) -> Any:
+        """The logger of the function's module; None where no telemetry runs."""
+        if running.current() is None and settings_room.running() is None:
+            return None
+        if self._logger is None:
+            from otelkit.logs import get_logger
+
+            self._logger = get_logger(self.row.module)
+        return self._logger
+
+    def _in_run(self, run: _run.Run) -> _Series:
+        run.expect(self.row)
+        cells = {status: run.requests.cell(status=status, **self.labels) for status in _run.STATUSES}
+        duration = catalog.instrument("request_duration", prefix=run.prefix)
+        return _Series(run=run, requests=cells, duration=duration)
+
+    def _find_tracer(self) -> trace.Tracer:
+        """The tracer of the function's module; kept once the switch is the global provider."""
+        tracer = trace.get_tracer(self.row.module)
+        if trace.get_tracer_provider() is _switch.TRACES:
+            self._tracer = tracer
+        return tracer
+
+
+class Call:
+    """One call of a monitored function; also the steps of a generator. Nothing here raises.
+
+    Attributes:
+        span: Its span, where there is one.
+        context: The context in which the function runs; None for the caller's.
+        active_in: Where it counts as active.
+    """
+
+    __slots__ = ("_began", "_recorder", "_size", "_token", "_usage", "active_in", "context", "span")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._token: Token[Context] | None = None
+        self._usage: Usage | None = None
+        self._size: int | None = None
+        self.span: trace.Span | None = None
+        self.context: Context | None = None
+        self.active_in: _run.Run | None = None
+        self._began = perf_counter()
+
+    def enter(self) -> None:
+        """The span is current from now on."""
+        if self.context is not None:
+            self._token = attach(self.context)
+
+    def leave(self) -> None:
+        """It no longer is."""
+        if self._token is not None:
+            self.context = current()
+            detach(self._token)
+
+    # -- a plain call: all between one `enter` and one of these two ---------------------------------
+
+    def done(self, result: Any) -> None:
+        """The function has returned ``result``."""
+        self._look_at(result)
+        self._close(None)
+        self.leave()
+
+    def failed(self, error: BaseException) -> None:
+        """The function has raised ``error``."""
+        self._close(error)
+        self.leave()
+
+    # -- a generator: see `otelkit.pipeline.stepwise.Steps` -----------------------------------------
+
+    def seen(self, item: Any) -> None:
+        self._look_at(item)
+
+    def returned(self, value: Any) -> None:
+        self.enter()
+        if value is not None:
+            self._look_at(value)
+        self._close(None)
+        self.leave()
+
+    def fail(self, error: BaseException) -> None:
+        self.enter()
+        self._close(error)
+        self.leave()
+
+    def end(self) -> None:
+        """All is done by then."""
+
+    # -- what is left behind ------------------------------------------------------------------------
+
+    def _look_at(self, result: Any) -> None:
+        """Take tokens and size of a result, or of one item of a stream: sizes add up, tokens grow."""
+        try:
+            if self._recorder.row.track_tokens:
+                usage = usage_of(result)
+                if usage is not None:
+                    self._usage = usage if self._usage is None else _later(self._usage, usage)
+            there, data = data_of(result)
+            if there:
+                self._size = (self._size or 0) + size_of(data)
+        except Exception:
+            _guard.swallowed("monitor.result")
+
+    def _close(self, error: BaseException | None) -> None:
+        try:
+            duration = perf_counter() - self._began
+            self._measure(error, duration)
+            if self._recorder.log:
+                self._tell(error, duration)
+        except Exception:
+            _guard.swallowed("monitor.end")
+        finally:
+            self._end_span(error)
+
+    def _measure(self, error: BaseException | None, duration: float) -> None:
+        recorder = self._recorder
+        series, row = recorder.series(), recorder.row
+        if self.active_in is not None:
+            self.active_in.ended += 1
+        series.requests[_status(error)].count += 1
+        if isinstance(error, Exception):
+            series.run.errors.cell(error_type=class_name(type(error)), method=row.method).count += 1
+        series.duration.record(duration, recorder.labels)
+        if self._usage is not None and self._usage.total_tokens is not None:
+            catalog.instrument("llm_tokens_used", prefix=series.run.prefix).record(
+                self._usage.total_tokens, {"model": self._usage.model or "unknown", "operation": row.method}
+            )
+        if self._size is not None:
+            catalog.instrument("response_size", prefix=series.run.prefix).record(
+                self._size, {"endpoint": row.endpoint}
+            )
+
+    def _tell(self, error: BaseException | None, duration: float) -> None:
+        logger = self._recorder.logger
+        if logger is None:
+            return
+        row = self._recorder.row
+        fields: dict[str, Any] = {
+            "function": row.function,
+            "method": row.method,
+            "endpoint": row.endpoint,
+            "duration": duration,
+            "status": _status(error),
+        }
+        if isinstance(error, Exception):
+            kind = class_name(type(error))
+            logger.error("Function execution failed", **fields, error_type=kind, exc_info=error)
+        else:
+            logger.info("Function executed", **fields)
+
+    def _end_span(self, error: BaseException | None) -> None:
+        span = self.span
+        if span is None:
+            return
+        try:
+            if isinstance(error, Exception) and span.is_recording():
+                span.record_exception(error)
+                span.set_status(Status(StatusCode.ERROR, status_text(error)))
+            span.end()
+        except Exception:
+            _guard.swallowed("monitor.span")
+
+
+def _later(before: Usage, after: Usage) -> Usage:
+    """The usage of a stream: its chunks count from its beginning, each what it knows."""
+    given = before.input_tokens if after.input_tokens is None else after.input_tokens
+    output = before.output_tokens if after.output_tokens is None else after.output_tokens
+    whole = after.input_tokens is not None and after.output_tokens is not None
+    total = after.total_tokens if whole or given is None or output is None else given + output
+    return replace(
+        after,
+        input_tokens=given,
+        output_tokens=output,
+        total_tokens=total,
+        model=after.model or before.model,
+    )
+
+
+def _status(error: BaseException | None) -> str:
+    """``cancelled`` for what is no `Exception`: nobody wanted the result any more, nothing went wrong."""
+    if error is None:
+        return "success"
+    return "error" if isinstance(error, Exception) else "cancelled"
