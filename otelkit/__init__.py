@@ -22,12 +22,17 @@ __all__ = [
     "Settings",
     "aflush",
     "bind",
+    "counter",
     "flush",
+    "gauge",
     "get_logger",
     "get_meter",
     "get_tracer",
+    "histogram",
     "init",
     "monitor_performance",
+    "observe_cache",
+    "observe_queue",
     "shutdown",
     "span",
     "span_id",
@@ -40,9 +45,14 @@ if TYPE_CHECKING:
     from otelkit import catalog as catalog
     from otelkit import correlation as correlation
     from otelkit import errors as errors
+    from otelkit import instrument as instrument
+    from otelkit import llm as llm
     from otelkit import logs as logs
+    from otelkit import measures as measures
     from otelkit import monitor as monitor
+    from otelkit import process as process
     from otelkit import prometheus as prometheus
+    from otelkit import readings as readings
     from otelkit import runtime as runtime
     from otelkit import settings as settings
     from otelkit import testing as testing
@@ -60,6 +70,7 @@ if TYPE_CHECKING:
     from otelkit.correlation import bind, unbind
     from otelkit.errors import ConfigurationError
     from otelkit.logs import get_logger
+    from otelkit.measures import counter, gauge, histogram, observe_cache, observe_queue
     from otelkit.monitor import monitor_performance
     from otelkit.processors.context import suppress
     from otelkit.runtime import Runtime
@@ -71,8 +82,13 @@ else:
         "Runtime": "runtime",
         "Settings": "settings",
         "bind": "correlation",
+        "counter": "measures",
+        "gauge": "measures",
         "get_logger": "logs",
+        "histogram": "measures",
         "monitor_performance": "monitor",
+        "observe_cache": "measures",
+        "observe_queue": "measures",
         "suppress": "processors.context",
         "unbind": "correlation",
     }
@@ -81,9 +97,14 @@ else:
             "catalog",
             "correlation",
             "errors",
+            "instrument",
+            "llm",
             "logs",
+            "measures",
             "monitor",
+            "process",
             "prometheus",
+            "readings",
             "runtime",
             "settings",
             "testing",

@@ -150,24 +150,28 @@ def _run(settings: Settings) -> Runtime:
         _guard.say(line, key=f"settings:{line}")
     made = _start(settings)
     settings_room.set_running(settings)
+    if (measures := sys.modules.get("otelkit.measures")) is not None:
+        measures.follow()  # the names of observed queues follow the prefix
     made.on_close(lambda: settings_room.set_running(None))
     return made
 
 
 def _start(settings: Settings) -> Runtime:
-    from otelkit import _lifecycle, instrument, logs, runtime
+    from otelkit import _lifecycle, instrument, logs, process, runtime
     from otelkit.pipeline import propagation
     from otelkit.pipeline.plan import plan
 
-    missing = instrument.missing(settings.instrument)
+    missing = instrument.missing(settings)
     if settings.strict and missing:
         raise ConfigurationError("\n".join(missing))
     made = runtime.Runtime(settings, plan(settings, terminal=_terminal()))
-    made.start()
-    made.on_close(propagation.install(settings.propagators))
-    made.on_close(logs.install(settings, made.redactor).uninstall)
-    if settings.instrument is not False and not settings.sdk_disabled:
-        made.on_close(instrument.install(settings.instrument))
+    with instrument.handover():  # what the former runtime gives up and this one wants stays as it is
+        made.start()
+        made.on_close(propagation.install(settings.propagators))
+        made.on_close(logs.install(settings, made.redactor).uninstall)
+        if settings.instrument is not False and not settings.sdk_disabled:
+            made.on_close(instrument.install(settings))
+        made.on_close(process.install(settings))
     _lifecycle.install(after_fork=_after_fork, on_os_exit=settings.flush_on_os_exit)
     return made
 

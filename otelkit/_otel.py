@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from inspect import signature
-from time import time_ns
+from operator import add
+from time import monotonic, time_ns
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.context import _RUNTIME_CONTEXT as RUNTIME_CONTEXT
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry._logs import Logger, LoggerProvider, LogRecord, NoOpLogger, SeverityNumber
     from opentelemetry.context import Context
@@ -477,3 +478,236 @@ def _keeping_aggregation() -> Any:
             return make(attributes, reservoir_builder=builder)
 
     return KeepingAggregation()
+
+
+# --- metrics: what a reader has counted, looked up without a collection ---------------------------
+#
+# A collection makes an object for each series and empties the reservoirs of exemplars, which `/metrics`
+# shows. What follows reads the same numbers where the SDK keeps them: a sum in an aggregation is what
+# was collected before plus what was added since. `otelkit.readings` tries it out before it relies on it.
+
+
+class MetricStream(NamedTuple):
+    """One metric of one scope in a reader's storage.
+
+    Attributes:
+        key: The SDK's object behind it.
+        name: Its OpenTelemetry name, after views.
+        unit: Its unit in UCUM.
+        kind: ``counter``, ``up_down_counter``, ``gauge`` or ``histogram``; empty for any other.
+        observed: Whether it is measured by callbacks.
+        bounds: A histogram's upper bounds.
+    """
+
+    key: Any
+    name: str
+    unit: str
+    kind: str
+    observed: bool
+    bounds: tuple[float, ...]
+
+
+def is_cumulative(reader: Any) -> bool:
+    """Whether a reader counts from the start, not from its last collection."""
+    from opentelemetry.sdk.metrics import Counter
+    from opentelemetry.sdk.metrics.export import AggregationTemporality
+
+    return bool(reader._instrument_class_temporality[Counter] == AggregationTemporality.CUMULATIVE)
+
+
+def collect_metrics(reader: Any, *, timeout_s: float) -> MetricsData | None:
+    """What a reader collects now, for the caller alone; the reader's own receiver gets nothing."""
+    data: MetricsData | None = reader._collect(reader, timeout_millis=timeout_s * 1000)
+    return data
+
+
+def metric_streams(reader: Any) -> list[MetricStream]:
+    """The streams of a reader up to now, in an order that only grows. Takes no lock.
+
+    Each copy of one of the SDK's dictionaries is one step of the interpreter, and nothing is ever taken
+    out of them; a reading must not wait for a collection that holds their locks.
+    """
+    storage = reader._collect.__self__._reader_storages[reader]
+    matches = list(storage._instrument_view_instrument_matches.items())
+    return [_stream(instrument, match) for instrument, found in matches for match in found]
+
+
+def _stream(instrument: Any, match: Any) -> MetricStream:
+    from opentelemetry.metrics import Asynchronous
+
+    template = match._aggregation
+    return MetricStream(
+        key=match,
+        name=match._name,
+        unit=instrument.unit or "",
+        kind=_stream_kind(instrument, template),
+        observed=isinstance(instrument, Asynchronous),
+        bounds=tuple(getattr(template, "_boundaries", ())),
+    )
+
+
+def _stream_kind(instrument: Any, template: Any) -> str:
+    from opentelemetry.metrics import Counter, ObservableCounter
+    from opentelemetry.sdk.metrics._internal import aggregation
+
+    if isinstance(template, aggregation._SumAggregation):
+        return "counter" if isinstance(instrument, (Counter, ObservableCounter)) else "up_down_counter"
+    if isinstance(template, aggregation._LastValueAggregation):
+        return "gauge"
+    return "histogram" if isinstance(template, aggregation._ExplicitBucketHistogramAggregation) else ""
+
+
+def series_count(key: Any) -> int:
+    """How many series a stream has."""
+    return len(key._attributes_aggregation)
+
+
+def series_of(key: Any) -> list[Any]:
+    """The series of a stream, in an order that only grows; see `metric_streams`."""
+    return list(key._attributes_aggregation.values())
+
+
+def series_attributes(series: Any) -> Mapping[str, Any]:
+    """The attributes of a series."""
+    return series._attributes or {}
+
+
+def sums_so_far(series: Sequence[Any]) -> list[float]:
+    """What was added to each series of a counter or up-down counter."""
+    sums = []
+    for one in series:
+        with one._lock:
+            since, before = one._value, one._previous_value
+        sums.append(before if since is None else before + since)
+    return sums
+
+
+def last_values(series: Sequence[Any]) -> list[float | None]:
+    """What each series of a gauge was set to; None for the moment in which an older SDK collects it."""
+    return [one._value for one in series]
+
+
+def histograms_so_far(series: Sequence[Any], buckets: int) -> list[float]:
+    """Of each series of a histogram the sum of its observations and the count in each bucket, in a row."""
+    flat: list[float] = []
+    empty = (0,) * buckets
+    for one in series:
+        with one._lock:  # the SDK goes on counting in the list of what was added since
+            since, before = one._value, one._previous_value
+            flat.append(one._sum + one._previous_sum)
+            if since is None or before is None:
+                flat += since or before or empty
+            else:
+                flat += map(add, since, before)
+    return flat
+
+
+def has_observed(reader: Any) -> bool:
+    """Whether a reader's meter provider has instruments that are measured by callbacks."""
+    return bool(reader._collect.__self__._async_instruments)
+
+
+def observe_metrics(reader: Any, *, timeout_s: float) -> list[tuple[Any, list[float | None]]]:
+    """Ask the callbacks of observed instruments, as a collection does, and collect these streams only.
+
+    Measured into the reader's storage and taken from there at once, so that the next collection finds
+    what it would have found. The application's callbacks run in the caller's thread.
+
+    Args:
+        reader: A cumulative one.
+        timeout_s: For the wait until no other collection is under way, and for the callbacks.
+
+    Returns:
+        The key of each observed stream, with one value per series; None for a series that was not
+        answered. Empty when another collection took all the time.
+    """
+    from opentelemetry.metrics import CallbackOptions
+    from opentelemetry.sdk.metrics.export import AggregationTemporality
+
+    consumer = reader._collect.__self__
+    storage = consumer._reader_storages[reader]
+    deadline = monotonic() + timeout_s
+    if not consumer._lock.acquire(timeout=timeout_s):
+        return []
+    try:
+        found: list[tuple[Any, list[float | None]]] = []
+        for instrument in list(consumer._async_instruments):
+            left_s = deadline - monotonic()
+            if left_s <= 0:
+                break
+            for measurement in instrument.callback(CallbackOptions(timeout_millis=left_s * 1000)):
+                storage.consume_measurement(measurement, False)
+            now = time_ns()
+            for match in storage._instrument_view_instrument_matches.get(instrument, ()):
+                points = [one.collect(AggregationTemporality.CUMULATIVE, now) for one in series_of(match)]
+                found.append((match, [getattr(point, "value", None) for point in points]))
+        return found
+    finally:
+        consumer._lock.release()
+
+
+# --- instrumentations: they ask once per process which conventions to follow ----------------------
+
+
+def conventions_in_force() -> dict[str, str] | None:
+    """The mode of the conventions for ``http`` and ``database``; None while nobody has asked.
+
+    A mode is ``default`` (the old ones), the signal's own name (the stable ones) or ``.../dup``.
+    """
+    from opentelemetry.instrumentation import _semconv
+
+    stability = _semconv._OpenTelemetrySemanticConventionStability
+    if not stability._initialized:
+        return None
+    kinds = _semconv._OpenTelemetryStabilitySignalType
+    signals = {"http": kinds.HTTP, "database": kinds.DATABASE}
+    return {
+        name: str(stability._get_opentelemetry_stability_opt_in_mode(signal).value)
+        for name, signal in signals.items()
+    }
+
+
+def read_conventions() -> None:
+    """Make the instrumentations read ``OTEL_SEMCONV_STABILITY_OPT_IN`` now, once and for all."""
+    from opentelemetry.instrumentation import _semconv
+
+    _semconv._OpenTelemetrySemanticConventionStability._initialize()  # type: ignore[no-untyped-call]
+
+
+# --- process metrics: the official instrumentation is one object per process, without a way back ----
+
+
+def system_metrics(config: Mapping[str, Any], provider: Any) -> Any:
+    """Make the official process metrics on ``provider``'s meters; returns what they read from.
+
+    An instrumentor of our own class, so that the official one stays free for others to turn on. Its
+    `instrument` is passed by: it would also settle the HTTP conventions of the whole process.
+
+    Raises:
+        ImportError: The official package, or psutil, is not installed.
+    """
+    from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
+
+    class OwnMetrics(SystemMetricsInstrumentor):  # type: ignore[misc, unused-ignore]
+        _instance = None
+
+    made = OwnMetrics(config=dict(config))
+    made._instrument(meter_provider=provider)
+    return made
+
+
+def system_metrics_in_use() -> bool:
+    """Whether somebody turned on the official system metrics themselves."""
+    from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
+
+    return bool(getattr(SystemMetricsInstrumentor._instance, "_is_instrumented_by_opentelemetry", False))
+
+
+def process_of(made: Any) -> Any:
+    """The psutil process that `system_metrics` read from."""
+    return made._proc
+
+
+def renew_process(made: Any) -> None:
+    """Let them read the present process, in a fork's child."""
+    made._proc = type(made._proc)(os.getpid())

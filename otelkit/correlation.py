@@ -107,13 +107,17 @@ class CorrelationMiddleware:
     """
 
     def __init__(self, app: App) -> None:
+        from otelkit.process import watch_loop
+
         self.app = app
+        self._watch_loop = watch_loop
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        self._watch_loop()
         identifier = _inbound(scope.get("headers") or ()) or uuid.uuid4().hex
         marked = _mark_span(identifier)
 

@@ -15,6 +15,7 @@ for _name in [
     if name.startswith(("OTEL_", "OTELKIT_")) and name not in {"OTELKIT_RERAISE", "OTELKIT_FAULTS"}
 ]:
     del os.environ[_name]
+os.environ["OTELKIT_PROCESS_METRICS"] = "false"  # each test that wants them says so
 
 from otelkit import _guard  # noqa: E402 - after the environment is clean
 
@@ -30,6 +31,14 @@ def pytest_make_parametrize_id(val):
 def _own_state_folder(tmp_path_factory, monkeypatch):
     """What a runtime of this process keeps on disk is this test's, and nobody's afterwards."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_monitored(monkeypatch):
+    """The functions that other modules monitor have no series in this test before they are called."""
+    registry = sys.modules.get("otelkit.monitor._registry")
+    if registry is not None:
+        monkeypatch.setattr(registry, "_rows", {})
 
 
 @pytest.fixture(autouse=True)

@@ -26,20 +26,25 @@ class Library:
 
     Attributes:
         name: What ``init(instrument=[...])`` calls it.
-        modules: What must be importable: the library itself first, then its instrumentation.
+        modules: What must be importable: the library itself first, whose import is waited for, then
+            its instrumentation. None: it is instrumented at once.
         pip: What to install where something is missing, as ``pip install`` takes it.
         turn_on: Instruments it.
+        follows: The settings that `turn_on` reads. When a second `otelkit.init` wants the library too
+            and none of these has changed, it stays as it is, with all that it knows (pools, say);
+            else it is turned off and on. None: whichever setting has changed.
     """
 
     name: str
     modules: tuple[str, ...]
     pip: str
     turn_on: TurnOn
+    follows: tuple[str, ...] | None = None
 
     @property
     def installed(self) -> bool:
         """Whether the library itself can be imported."""
-        return importable(self.modules[0])
+        return not self.modules or importable(self.modules[0])
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otelkit.processors.exceptions import class_name, stacktrace
-from otelkit.processors.limits import safe_str
+from otelkit.processors.exceptions import class_name, message, stacktrace
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,14 +65,14 @@ def failure_of(exc_info: ExcInfo, redactor: Redactor) -> Failure:
         redactor: What hides secrets, in the message and in the traceback.
     """
     kind, error, trace = exc_info
-    message = safe_str(error)[:_MAX_LENGTH]
+    said = message(error)[:_MAX_LENGTH]
     text = _traceback_text(kind, error, trace)
-    shown_message, shown_text = redactor.text(message), redactor.text(text)
+    shown_message, shown_text = redactor.text(said), redactor.text(text)
     return Failure(
         kind=class_name(kind),
         message=shown_message,
         traceback=shown_text,
-        changed=shown_message is not message or shown_text is not text,
+        changed=shown_message is not said or shown_text is not text,
     )
 
 

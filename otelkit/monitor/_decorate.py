@@ -11,6 +11,7 @@ from otelkit import _guard
 from otelkit.monitor import _registry
 from otelkit.monitor._recorder import Recorder
 from otelkit.pipeline.stepwise import of_async_generator, of_generator
+from otelkit.process import watch_loop
 from otelkit.processors.limits import repair_text
 from otelkit.processors.plain import class_name, safe_str
 
@@ -144,6 +145,7 @@ def _coroutine(function: Callable[..., Any], recorder: Recorder) -> Callable[...
     begin = recorder.begin
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        watch_loop()
         call = begin()
         call.enter()
         try:

@@ -97,7 +97,8 @@ class Run:
 
     def _active(self, _options: Any) -> Iterator[Observation]:
         ended = self.ended  # first: a call that begins and ends meanwhile must not make it negative
-        yield Observation(self.begun - ended)
+        if self.begun or endpoints():
+            yield Observation(self.begun - ended)
 
 
 _present = Run(prefix=catalog.DEFAULT_PREFIX, limit=DEFAULT_LIMIT)

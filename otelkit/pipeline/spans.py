@@ -20,7 +20,7 @@ from otelkit import _guard, _otel
 from otelkit._clock import Clock
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.context import current, with_span
-from otelkit.processors.exceptions import class_name, stacktrace, status_text
+from otelkit.processors.exceptions import class_name, message, stacktrace, status_text
 from otelkit.processors.limits import safe_str, span_attributes, span_value
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Span(_otel.SdkSpan):
         try:
             fields: dict[str, Any] = {
                 "exception.type": class_name(type(exception)),
-                "exception.message": safe_str(exception)[:_MAX_MESSAGE],
+                "exception.message": message(exception)[:_MAX_MESSAGE],
                 "exception.stacktrace": stacktrace(type(exception), exception, exception.__traceback__),
                 "exception.escaped": str(escaped),
             }

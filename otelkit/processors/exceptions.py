@@ -6,6 +6,7 @@ An exception class may break any part of its own formatting: nothing here raises
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from otelkit.processors.plain import safe_str
@@ -13,9 +14,50 @@ from otelkit.processors.plain import safe_str
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["class_name", "stacktrace", "status_text"]
+__all__ = ["class_name", "message", "put_words", "stacktrace", "status_text"]
+
+Words = Callable[[BaseException], str]
 
 _MAX_MESSAGE = 8_192
+_words: dict[str, Words] = {}
+
+
+def put_words(package: str, words: Words) -> Callable[[], None]:
+    """Let ``words`` say what the exceptions of a package say, wherever telemetry shows them.
+
+    For packages whose messages repeat values: PostgreSQL says which key exists already, Redis which
+    arguments it did not understand.
+
+    Args:
+        package: The top-level package in which the exception's class is defined.
+        words: The message of an exception, without values.
+
+    Returns:
+        What takes it back.
+    """
+    _words[package] = words
+
+    def undo() -> None:
+        if _words.get(package) is words:
+            del _words[package]
+
+    return undo
+
+
+def message(error: BaseException) -> str:
+    """What an exception says; without values where its package's messages repeat them."""
+    words = _words.get(_package(error)) if _words else None
+    if words is None:
+        return safe_str(error)
+    try:
+        return words(error)
+    except Exception:
+        return ""
+
+
+def _package(error: BaseException) -> str:
+    module = type(error).__module__
+    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def class_name(kind: type) -> str:
@@ -27,11 +69,30 @@ def class_name(kind: type) -> str:
 def stacktrace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
     """The traceback as Python prints it, causes and groups included; else class and message."""
     try:
-        return "".join(traceback.format_exception(kind, error, trace))
+        if not _words:
+            return "".join(traceback.format_exception(kind, error, trace))
+        shown = traceback.TracebackException(kind, error, trace)
+        _put_messages(shown, error, set())
+        return "".join(shown.format())
     except Exception:
-        return f"{class_name(kind)}: {safe_str(error)}"
+        return f"{class_name(kind)}: {message(error)}"
+
+
+def _put_messages(shown: traceback.TracebackException, error: BaseException, seen: set[int]) -> None:
+    """Give the shown exception, its causes and the members of its group the messages they may have."""
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    if _package(error) in _words:
+        shown._str = message(error)  # type: ignore[attr-defined]
+        shown.__notes__ = None
+    pairs = [(shown.__cause__, error.__cause__), (shown.__context__, error.__context__)]
+    pairs += zip(getattr(shown, "exceptions", None) or (), getattr(error, "exceptions", ()))
+    for inner, cause in pairs:
+        if inner is not None and cause is not None:
+            _put_messages(inner, cause, seen)
 
 
 def status_text(error: BaseException) -> str:
     """What a span's error status says of an exception, as the SDK has it."""
-    return f"{type(error).__name__}: {safe_str(error)[:_MAX_MESSAGE]}"
+    return f"{type(error).__name__}: {message(error)[:_MAX_MESSAGE]}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 
 from otelkit import _otel
-from otelkit.processors.exceptions import class_name, stacktrace
+from otelkit.processors.exceptions import class_name, message, stacktrace
 from otelkit.processors.limits import log_attributes, repair, repair_text, safe_str, snapshot
 from otelkit.processors.redact import Shaped
 
@@ -79,7 +79,7 @@ def _exception_fields(exception: BaseException) -> dict[str, Any]:
     kind = type(exception)
     return {
         "exception.type": class_name(kind),
-        "exception.message": safe_str(exception),
+        "exception.message": message(exception),
         "exception.stacktrace": stacktrace(kind, exception, exception.__traceback__),
     }
 

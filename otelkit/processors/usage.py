@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -148,16 +149,19 @@ def _follow(thing: Any, path: tuple[str, ...]) -> Any:
 
 def field(thing: Any, name: str) -> Any:
     """The item of a mapping or the attribute of anything else; None where it is missing or raises."""
-    # By the type: a mock can pretend to be an instance of any class.
-    kind = type(thing)
+    kind: Any = type(thing)
     try:
-        if issubclass(kind, dict):
-            return dict.get(thing, name)
-        if issubclass(kind, Mapping):
-            return thing.get(name)
-        return getattr(thing, name, None)
+        if not _is_mapping(kind):
+            return getattr(thing, name, None)
+        return dict.get(thing, name) if isinstance(thing, dict) else thing.get(name)
     except Exception:
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_mapping(kind: type) -> bool:
+    """By the type, as a mock can pretend to be an instance of any class; asked once, as it is slow."""
+    return issubclass(kind, Mapping)
 
 
 def count(value: Any) -> int | None:

@@ -13,7 +13,6 @@ import pytest
 
 import otelkit
 from otelkit import monitor
-from otelkit.monitor import _registry
 from otelkit.testing import capture
 
 
@@ -276,20 +275,20 @@ def test_exemplar_is_the_calls_span(telemetry):
     assert f"{point.exemplars[0].span_id:016x}" == telemetry.span("call").span_id
 
 
-@otelkit.monitor_performance("early", "/early", errors=(TimeoutError, "RateLimited"))
-def decorated_at_import():
-    pass
-
-
 def test_series_are_there_before_the_first_call():
     """Counters begin at zero, with each status and each error that was named; in every run anew."""
+
+    @otelkit.monitor_performance("early", "/early", errors=(TimeoutError, "RateLimited"))
+    def decorated_before():
+        pass
+
     for _ in range(2):
         with capture() as telemetry:
             zero = finished(telemetry, endpoint="/early")
             assert {"success": 0, "error": 0, "cancelled": 0} == zero
             for kind in ("TimeoutError", "RateLimited"):
                 assert 0 == value(telemetry, "agent_errors_total", error_type=kind, method="early")
-            decorated_at_import()
+            decorated_before()
             assert 1 == finished(telemetry, endpoint="/early")["success"]
 
 
@@ -533,9 +532,8 @@ def test_odd_labels(telemetry, label):
     endpoint.encode()
 
 
-def test_ten_thousand_endpoints(telemetry, said, monkeypatch):
+def test_ten_thousand_endpoints(telemetry, said):
     """Endpoints made of input end in the overflow, exact to the unit, and are named once."""
-    monkeypatch.setattr(_registry, "_rows", {})
     for number in range(10_000):
         otelkit.monitor_performance("m", f"/user/{number}", log=False, span=False)(lambda: 1)()
 
@@ -594,6 +592,11 @@ def test_registry():
     assert [("/registered", "listed", __name__, ("OSError",))] == [
         (row.endpoint, row.function, row.module, row.errors) for row in rows
     ]
+
+
+def test_nothing_monitored_has_no_series(telemetry):
+    """A program that monitors nothing has none of the series."""
+    assert [] == telemetry.metrics
 
 
 def test_counts_are_exact_with_threads(telemetry):
