@@ -12,6 +12,7 @@ import otelkit
 from benchmarks.monitored import async_task, sync_task
 from benchmarks.work import (
     QUEUE,
+    SERIES,
     DropMetrics,
     DropSpans,
     Side,
@@ -128,6 +129,7 @@ def _memory() -> Side:
 
 
 def _scrape() -> Side:
+    os.environ["OTELKIT_CARDINALITY_LIMIT"] = str(SERIES)
     runtime = _start(metric_readers=[_pushed()])
     series(metrics.get_meter("bench"))
     page = runtime._parts.page

@@ -507,14 +507,6 @@ class MetricStream(NamedTuple):
     bounds: tuple[float, ...]
 
 
-def is_cumulative(reader: Any) -> bool:
-    """Whether a reader counts from the start, not from its last collection."""
-    from opentelemetry.sdk.metrics import Counter
-    from opentelemetry.sdk.metrics.export import AggregationTemporality
-
-    return bool(reader._instrument_class_temporality[Counter] == AggregationTemporality.CUMULATIVE)
-
-
 def collect_metrics(reader: Any, *, timeout_s: float) -> MetricsData | None:
     """What a reader collects now, for the caller alone; the reader's own receiver gets nothing."""
     data: MetricsData | None = reader._collect(reader, timeout_millis=timeout_s * 1000)
@@ -607,7 +599,7 @@ def has_observed(reader: Any) -> bool:
     return bool(reader._collect.__self__._async_instruments)
 
 
-def observe_metrics(reader: Any, *, timeout_s: float) -> list[tuple[Any, list[float | None]]]:
+def observe_metrics(reader: Any, *, timeout_s: float) -> tuple[list[tuple[Any, list[float | None]]], bool]:
     """Ask the callbacks of observed instruments, as a collection does, and collect these streams only.
 
     Measured into the reader's storage and taken from there at once, so that the next collection finds
@@ -618,8 +610,8 @@ def observe_metrics(reader: Any, *, timeout_s: float) -> list[tuple[Any, list[fl
         timeout_s: For the wait until no other collection is under way, and for the callbacks.
 
     Returns:
-        The key of each observed stream, with one value per series; None for a series that was not
-        answered. Empty when another collection took all the time.
+        The key of each observed stream, with one value per series (None for a series that was not
+        answered); and whether all instruments were asked within the time.
     """
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.sdk.metrics.export import AggregationTemporality
@@ -627,21 +619,21 @@ def observe_metrics(reader: Any, *, timeout_s: float) -> list[tuple[Any, list[fl
     consumer = reader._collect.__self__
     storage = consumer._reader_storages[reader]
     deadline = monotonic() + timeout_s
+    found: list[tuple[Any, list[float | None]]] = []
     if not consumer._lock.acquire(timeout=timeout_s):
-        return []
+        return found, False
     try:
-        found: list[tuple[Any, list[float | None]]] = []
         for instrument in list(consumer._async_instruments):
             left_s = deadline - monotonic()
             if left_s <= 0:
-                break
+                return found, False
             for measurement in instrument.callback(CallbackOptions(timeout_millis=left_s * 1000)):
                 storage.consume_measurement(measurement, False)
             now = time_ns()
             for match in storage._instrument_view_instrument_matches.get(instrument, ()):
                 points = [one.collect(AggregationTemporality.CUMULATIVE, now) for one in series_of(match)]
                 found.append((match, [getattr(point, "value", None) for point in points]))
-        return found
+        return found, True
     finally:
         consumer._lock.release()
 

@@ -1,17 +1,26 @@
-"""The agent itself: `process_query` in three steps, each one a span."""
+"""The agent itself: `process_query` is measured as a whole, and each of its steps is a span."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
 
 import otelkit
-from examples.agent import corpus
+from examples.agent.answer import Answer, Usage
+from examples.agent.corpus import count_tokens
 
-__all__ = ["MAX_QUERY_CHARS", "MODEL", "Answer", "QueryError", "process_query"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-MODEL = "pydoc-topics"
+    from examples.agent.corpus import Corpus, Passage
+    from examples.agent.stores import Stores
+
+__all__ = ["ENDPOINT", "MAX_QUERY_CHARS", "METHOD", "Agent", "QueryError"]
+
+METHOD, ENDPOINT = "query", "/api/query"
 MAX_QUERY_CHARS = 2_000
 _SHOWN_CHARS = 60
 
@@ -50,46 +59,73 @@ class NoAnswerError(QueryError):
     status = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The best passage for a query; ``tokens`` counts what was read and written."""
+class Agent:
+    """Answers queries with passages that speak of them.
 
-    text: str
-    topic: str
-    tokens: int
-    size_bytes: int
-
-
-async def process_query(body: bytes) -> Answer:
-    """Answer the query in a request body.
-
-    Raises:
-        QueryError: The query cannot be answered; the class says why.
+    Args:
+        known: Finds the passages.
+        stores: Holds them; keeps answers and a history where it has a cache and a database.
     """
-    with otelkit.span("process_query", {"validation.passed": False}) as span:
+
+    def __init__(self, known: Corpus, stores: Stores) -> None:
+        self._known = known
+        self._stores = stores
+
+    # Spans, RED metrics, tokens, response size and one log line per call, failed or not, come from here.
+    @otelkit.monitor_performance(
+        method=METHOD, endpoint=ENDPOINT, track_tokens=True, errors=QueryError.__subclasses__()
+    )
+    async def process_query(self, body: bytes) -> Answer:
+        """Answer the query in a request body.
+
+        Raises:
+            QueryError: The query cannot be answered; the class says why.
+        """
+        span = trace.get_current_span()
+        span.set_attribute("validation.passed", False)
         with otelkit.span("validate_query"):
             query = _validate(body)
-        known = corpus.load().is_topic(query)
-        kind = "topic" if known else "question"
-        span.set_attribute("validation.passed", True)
-        span.set_attribute("query.length", len(query))
-        span.set_attribute("query.type", kind)
+        kind = "topic" if self._known.is_topic(query) else "question"
+        span.set_attributes(
+            {"validation.passed": True, "query.length": len(query), "query.type": kind},
+        )
         log.info("query accepted", query=query[:_SHOWN_CHARS], length=len(query), type=kind)
 
-        with otelkit.span("knowledge_search") as search:
+        answer = await self._find_kept(query)
+        if answer is None:
+            answer = await self._make(query)
+        if self._stores.history is not None:
+            await self._stores.history.remember(query, answer)
+        return answer
+
+    async def _find_kept(self, query: str) -> Answer | None:
+        if self._stores.cache is None:
+            return None
+        with otelkit.span("cache_lookup") as span:
+            answer = await self._stores.cache.find(query)
+            span.set_attribute("cache.hit", answer is not None)
+        return answer
+
+    async def _make(self, query: str) -> Answer:
+        passages = await self._search(query)
+        with otelkit.span("generate_response") as span:
+            answer = _generate(query, passages)
+            span.set_attribute("response.length", len(answer.data))
+        if self._stores.cache is not None:
+            await self._stores.cache.keep(query, answer)
+        return answer
+
+    async def _search(self, query: str) -> list[Passage]:
+        with otelkit.span("knowledge_search") as span:
             # Searching is work for the processor: a thread keeps the event loop free, and the
             # context goes along.
-            hits = await asyncio.to_thread(corpus.load().search, query)
-            search.set_attribute("results.count", len(hits))
+            hits = await asyncio.to_thread(self._known.search, query)
+            span.set_attribute("results.count", len(hits))
             if not hits:
-                raise NoAnswerError(f"no passage speaks of {query[:_SHOWN_CHARS]!r}")
-            log.info("passages found", results=len(hits), topic=hits[0].passage.topic)
-
-        with otelkit.span("generate_response") as generation:
-            answer = _generate(query, hits)
-            generation.set_attribute("response.length", len(answer.text))
-        log.info("query answered", topic=answer.topic, tokens=answer.tokens)
-        return answer
+                raise NoAnswerError("no passage speaks of the query")
+            passages = await self._stores.passages.read([hit.number for hit in hits])
+            log.info("passages found", results=len(passages), topic=passages[0].topic)
+            return passages
 
 
 def _validate(body: bytes) -> str:
@@ -106,14 +142,9 @@ def _validate(body: bytes) -> str:
     return query
 
 
-def _generate(query: str, hits: list[corpus.Hit]) -> Answer:
+def _generate(query: str, passages: Sequence[Passage]) -> Answer:
     """The best passage; the query and all passages are the prompt of it."""
-    best = hits[0].passage
-    text = f"{query}: {best.text}"
-    read = corpus.count_tokens(query) + sum(corpus.count_tokens(hit.passage.text) for hit in hits)
-    return Answer(
-        text=text,
-        topic=best.topic,
-        tokens=read + corpus.count_tokens(text),
-        size_bytes=len(text.encode()),
-    )
+    text = f"{query}: {passages[0].text}"
+    read = count_tokens(query) + sum(count_tokens(passage.text) for passage in passages)
+    usage = Usage(prompt_tokens=read, completion_tokens=count_tokens(text))
+    return Answer(data=text.encode(), topic=passages[0].topic, usage=usage)

@@ -5,17 +5,18 @@ Every Python carries these texts in `pydoc_data.topics`; they are what ``help("l
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import math
 import re
 from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Corpus", "Hit", "Passage", "count_tokens", "load"]
 
@@ -49,9 +50,9 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that speaks of the question; a higher score means more of it."""
+    """A passage that speaks of the question, by its number; a higher score means more of it."""
 
-    passage: Passage
+    number: int
     score: float
 
 
@@ -76,6 +77,18 @@ class Corpus:
                 self._titles.setdefault(word, []).append(self._first[topic])
         self._postings = _weigh([Counter(words(passage.text)) for passage in self.passages])
 
+    @cached_property
+    def edition(self) -> str:
+        """What tells this corpus from that of another Python: 12 hex characters, from all its passages."""
+        digest = hashlib.sha256()
+        for passage in self.passages:
+            digest.update(f"{passage.topic}\0{passage.text}\0".encode())
+        return digest.hexdigest()[:12]
+
+    async def read(self, numbers: Sequence[int]) -> list[Passage]:
+        """The passages of these numbers, in this order."""
+        return [self.passages[number] for number in numbers]
+
     def search(self, query: str, *, limit: int = 5) -> list[Hit]:
         """The passages that speak of a query, best first; empty when none does.
 
@@ -88,7 +101,7 @@ class Corpus:
         if named is not None:
             scores[named] = 2.0 * max(scores.values(), default=1.0)
         best = heapq.nlargest(_CANDIDATES, scores.items(), key=lambda item: (item[1], -item[0]))
-        hits = [Hit(self.passages[n], score * (1 + self._shared(query, n))) for n, score in best]
+        hits = [Hit(n, score * (1 + self._shared(query, n))) for n, score in best]
         return sorted(hits, key=lambda hit: -hit.score)[:limit]
 
     def _score(self, asked: set[str]) -> dict[int, float]:

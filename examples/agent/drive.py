@@ -31,6 +31,7 @@ class Reply:
     seconds: float
     topic: str
     trace_id: str
+    cached: bool = False
 
     @property
     def failed(self) -> bool:
@@ -100,7 +101,15 @@ def _ask(connection: HTTPConnection, number: int, query: Any) -> Reply:
         told = json.loads(content)
     except ValueError:  # the plain text of an internal error
         told = {}
-    return Reply(number, query, status, seconds, told.get("topic", ""), told.get("trace_id") or "")
+    return Reply(
+        number=number,
+        query=query,
+        status=status,
+        seconds=seconds,
+        topic=told.get("topic", ""),
+        trace_id=told.get("trace_id") or "",
+        cached=told.get("cached", False),
+    )
 
 
 def _body(query: Any) -> bytes:

@@ -26,7 +26,7 @@ _KEEP = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "
 
 
 class ServiceFailedError(Exception):
-    """The service did not start or end as it should; why is in what it wrote to stderr."""
+    """The service did not start or end as it should: what it said of it, or else wrote to stderr."""
 
 
 def destination() -> str | None:
@@ -43,12 +43,16 @@ class Service:
     Attributes:
         port: Where it listens on 127.0.0.1.
         passages: How many passages it knows.
+        has_database: Whether it has them, and its history, in PostgreSQL.
+        has_cache: Whether it keeps answers in Redis.
         lines: Its log lines so far, each one read from JSON.
         errors: What it wrote to stderr so far.
     """
 
     port: int = 0
     passages: int = 0
+    has_database: bool = False
+    has_cache: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     _messages: queue.SimpleQueue[dict[str, Any] | None] = field(default_factory=queue.SimpleQueue)
@@ -75,6 +79,7 @@ class Service:
             self.__exit__(None, None, None)
             raise
         self.port, self.passages = started["port"], started["passages"]
+        self.has_database, self.has_cache = started["has_database"], started["has_cache"]
         return self
 
     def end(self) -> dict[str, Any]:
@@ -104,6 +109,8 @@ class Service:
             raise ServiceFailedError(f"it said nothing for {timeout_s:.0f} s") from None
         if message is None:
             raise ServiceFailedError("it ended early")
+        if "failed" in message:
+            raise ServiceFailedError(message["failed"])
         return message
 
     def _close_stdin(self) -> None:

@@ -20,7 +20,7 @@ from otelkit.exits.console import render_tree
 
 __all__ = ["KeptMetrics", "TraceMemory", "exporters"]
 
-_SHOWN = ("query.", "validation.", "results.", "response.", "http.route", "http.response.")
+_SHOWN = ("query.", "cache.", "results.", "response.", "http.route", "http.response.")
 
 
 class TraceMemory(SpanProcessor):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["Page", "Red", "read_red"]
+__all__ = ["Calls", "Page", "Red", "read_calls", "read_red"]
 
 _Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -24,6 +24,16 @@ class Red:
     errors: int
     p50_s: float
     p95_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of one operation of a database."""
+
+    system: str
+    name: str
+    count: int
+    mean_s: float
 
 
 class Page:
@@ -105,3 +115,18 @@ def read_red(page: Page, *, seconds: float) -> list[Red]:
             )
         )
     return rows
+
+
+def read_calls(page: Page, before: Page) -> list[Calls]:
+    """How often each operation of a database was called between two pages, and how long a call took."""
+    totals: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for sign, each in ((1, page), (-1, before)):
+        for place, suffix in enumerate(("count", "sum")):
+            for found, value in each.matching(f"db_client_operation_duration_seconds_{suffix}", {}):
+                name = found.get("db_query_summary") or found.get("db_operation_name", "")
+                totals[found.get("db_system_name", ""), name][place] += sign * value
+    return [
+        Calls(system=system, name=name, count=round(count), mean_s=total_s / count)
+        for (system, name), (count, total_s) in sorted(totals.items())
+        if count
+    ]

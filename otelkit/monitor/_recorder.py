@@ -19,7 +19,8 @@ from otelkit.logs import running
 from otelkit.monitor import _run
 from otelkit.monitor._size import data_of, size_of
 from otelkit.processors.context import attach, current, detach, with_span
-from otelkit.processors.exceptions import class_name, status_text
+from otelkit.processors.exceptions import status_text
+from otelkit.processors.plain import class_name
 from otelkit.processors.usage import usage_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from examples.agent.readback import Page, Red, read_red
+from examples.agent.readback import Calls, Page, Red, read_calls, read_red
 
 TEXT = """\
 # TYPE agent_requests_total counter
@@ -39,3 +39,28 @@ def test_quantiles_are_linear_within_a_bucket(share: float, seconds: float) -> N
 def test_an_empty_histogram_has_no_quantile() -> None:
     """No events: not a number, rather than a wrong one."""
     assert math.isnan(Page("").quantile(0.5, "agent_request_duration_seconds"))
+
+
+def calls(redis: int, inserts: int) -> Page:
+    """A page after so many calls, of 2 ms each."""
+    lines = ["# TYPE db_client_operation_duration_seconds histogram"]
+    for labels, count in (
+        ('db_system_name="redis",db_operation_name="GET"', redis),
+        ('db_system_name="postgresql",db_operation_name="INSERT",db_query_summary="INSERT history"', inserts),
+    ):
+        for le in ("0.1", "+Inf"):
+            lines.append(f'db_client_operation_duration_seconds_bucket{{{labels},le="{le}"}} {count}')
+        lines.append(f"db_client_operation_duration_seconds_count{{{labels}}} {count}")
+        lines.append(f"db_client_operation_duration_seconds_sum{{{labels}}} {count * 0.002}")
+    return Page("\n".join(lines) + "\n")
+
+
+def test_calls_of_databases_are_those_in_between() -> None:
+    """What was called before is left out; a summary says more than an operation."""
+    (one,) = read_calls(calls(5, 3), calls(1, 3))
+
+    assert (one.system, one.name, one.count) == ("redis", "GET", 4)
+    assert one.mean_s == pytest.approx(0.002)
+    assert read_calls(calls(0, 2), Page("")) == [
+        Calls(system="postgresql", name="INSERT history", count=2, mean_s=pytest.approx(0.002))
+    ]

@@ -448,7 +448,7 @@ async def _clients(server):
 async def test_a_cancelled_command(telemetry, redis_server):
     """Cancelling a command raises CancelledError at once; its span is no error, and the client goes on."""
     async with (
-        connected_async(redis_server, client_name="waiting") as client,
+        connected_async(redis_server, client_name="waiting", socket_timeout=60) as client,
         connected_async(redis_server) as other,
     ):
         waiting = asyncio.create_task(client.blpop("none", 0))

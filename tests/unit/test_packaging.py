@@ -51,9 +51,13 @@ def test_extras_are_named_after_libraries():
     """Each extra brings the library of its name or the tools for it; `all` brings all of them."""
     extras = dict(PROJECT["optional-dependencies"])
 
-    assert set(extras) == {"fastapi", "asyncpg", "redis", "cli", "all"}
+    assert set(extras) == {"fastapi", "asyncpg", "redis", "process", "cli", "all"}
     assert re.findall(r"[a-z]+", extras.pop("all")[0])[1:] == sorted(extras)
-    assert all(requirement.startswith(name) for name, (requirement, *_) in extras.items() if name != "cli")
+    assert all(
+        requirement.startswith(name)
+        for name, (requirement, *_) in extras.items()
+        if name not in {"cli", "process"}
+    )
 
 
 def test_bounds_are_lower_bounds_only():

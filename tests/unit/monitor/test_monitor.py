@@ -120,6 +120,23 @@ def test_error(telemetry, kind):
     assert span.span_id == line.span_id
 
 
+def test_error_type_is_the_class_name(telemetry):
+    """An error of a module counts under its class's name, in the series that was there from the beginning."""
+
+    class OutOfStock(Exception):
+        pass
+
+    @otelkit.monitor_performance("sell", "/sell", errors=(OutOfStock,))
+    def sell():
+        raise OutOfStock
+
+    with pytest.raises(OutOfStock):
+        sell()
+
+    assert 1 == value(telemetry, "agent_errors_total", method="sell", error_type="OutOfStock")
+    assert "OutOfStock" == telemetry.log("Function execution failed").attributes["error_type"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, SystemExit])
 def test_cancellation_is_no_error(telemetry, kind, error):
