@@ -138,6 +138,11 @@ def start_span_of(tracer: Any, span_class: type[Any]) -> Callable[..., Any]:
     return MethodType(_with_span_class(function, span_class), tracer)  # type: ignore[arg-type]
 
 
+def give_attributes(span: Any, attributes: Mapping[str, Any]) -> None:
+    """Put attributes that are clean, and within all limits, into a span that has none yet."""
+    span._attributes._dict.update(attributes)
+
+
 @lru_cache(maxsize=8)
 def _with_span_class(function: FunctionType, span_class: Any) -> FunctionType:
     names = {**function.__globals__, "_Span": span_class}

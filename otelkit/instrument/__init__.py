@@ -118,15 +118,10 @@ def asgi(
 
 
 def asyncpg() -> Callable[[], None]:
-    """Instrument asyncpg for the whole process, whatever ``instrument=`` says.
-
-    Connections and pools that exist already are included.
+    """Instrument asyncpg, whatever ``instrument=`` says: all connections and pools, of any age.
 
     Returns:
         What takes it back.
-
-    Raises:
-        ImportError: asyncpg is not installed.
     """
     from otelkit.instrument._asyncpg import instrument_asyncpg
 
@@ -141,6 +136,9 @@ def redis(client: Any) -> Callable[[], None]:
 
     Returns:
         What takes it back.
+
+    Raises:
+        TypeError: It is no such client.
     """
     from otelkit.instrument._redis import instrument_client
 

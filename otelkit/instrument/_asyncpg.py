@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
 from otelkit.instrument._library import Library
+from otelkit.processors.exceptions import put_words
 
 if TYPE_CHECKING:
     from otelkit.instrument._asyncpg_calls import Calls
     from otelkit.instrument._asyncpg_methods import Begin
-    from otelkit.settings import Settings
 
 __all__ = ["LIBRARY", "instrument_asyncpg"]
 
@@ -30,15 +30,12 @@ _users = 0
 _undo: list[Callable[[], None]] = []
 
 
-def instrument_asyncpg(settings: Settings | None = None) -> Callable[[], None]:
+def instrument_asyncpg() -> Callable[[], None]:
     """Instrument asyncpg for the whole process: connections, statements, cursors and pools.
 
     Those that exist already are included; an existing pool from its next use on. A second call shares
     what the first has done. Where `opentelemetry-instrumentation-asyncpg` is on already, only pools are
     instrumented.
-
-    Args:
-        settings: Not used: asyncpg has no settings of its own.
 
     Returns:
         What takes it back; the last one does. A method that somebody else wrapped in the meantime
@@ -47,7 +44,6 @@ def instrument_asyncpg(settings: Settings | None = None) -> Callable[[], None]:
     Raises:
         ImportError: asyncpg is not installed.
     """
-    del settings
     global _users
     with _lock:
         if not _users:
@@ -72,15 +68,16 @@ LIBRARY = Library(
     name="asyncpg",
     modules=("asyncpg",),
     pip="'otelkit[asyncpg]'",
-    turn_on=instrument_asyncpg,
+    turn_on=lambda _: instrument_asyncpg(),
     follows=(),
 )
 
 
 def _turn_on() -> list[Callable[[], None]]:
+    from otelkit.instrument import _asyncpg_errors
     from otelkit.instrument._asyncpg_pools import instrument_pools
 
-    undo = [instrument_pools()]
+    undo = [instrument_pools(), put_words("asyncpg", lambda error: _asyncpg_errors.of(error, "").message)]
     if _official_is_on():
         _guard.say(
             "instrument='asyncpg': AsyncPGInstrumentor of opentelemetry-instrumentation-asyncpg is on "

@@ -88,6 +88,7 @@ class Calls:
                 call.start(self._tracer.start_span(name, context, SpanKind.CLIENT, attributes))
             if whole:
                 call.cover(connection)
+            call.started = perf_counter()
             return call
         except Exception:
             _guard.swallowed("asyncpg.begin")
@@ -156,9 +157,13 @@ def batch_size(sets: object) -> int:
 
 
 class Call:
-    """A call under way; its span is the current one until `end`."""
+    """A call under way; its span is the current one until `end`.
 
-    __slots__ = ("_context", "_covered", "_duration", "_labels", "_span", "_started", "_text", "_token")
+    Attributes:
+        started: When the call began, as `time.perf_counter` has it.
+    """
+
+    __slots__ = ("_context", "_covered", "_duration", "_labels", "_span", "_text", "_token", "started")
 
     def __init__(
         self, duration: metrics.Histogram, labels: dict[str, Any], text: str, context: Context
@@ -170,7 +175,7 @@ class Call:
         self._span: Span | None = None
         self._token: Token[Context] | None = None
         self._covered: list[Any] | None = None
-        self._started = perf_counter()
+        self.started = 0.0
 
     def start(self, span: Span) -> None:
         """Make ``span`` the call's."""
@@ -192,7 +197,7 @@ class Call:
             error: What it raised. Cancellation and the end of an iteration are no errors.
         """
         try:
-            elapsed = perf_counter() - self._started
+            elapsed = perf_counter() - self.started
             if self._token is not None:
                 detach(self._token)
             if self._covered is not None:

@@ -46,14 +46,13 @@ class Followed:
         lent: By holder: the connection's proxy, and when it was lent.
     """
 
-    __slots__ = ("__weakref__", "labels", "lent", "pending", "pid", "pool")
+    __slots__ = ("__weakref__", "labels", "lent", "pending", "pool")
 
     def __init__(self, pool: asyncpg.Pool[Any], name: str) -> None:
         self.pool = pool
         self.labels = {POOL_NAME: name}
         self.pending = 0
         self.lent: dict[Any, tuple[Any, float]] = {}
-        self.pid = os.getpid()
 
     @property
     def name(self) -> str:
@@ -62,8 +61,8 @@ class Followed:
 
     @property
     def is_open(self) -> bool:
-        """Whether it belongs to this process and was not closed."""
-        return not self.pool._closed and self.pid == os.getpid()
+        """Whether it was not closed."""
+        return not self.pool._closed
 
 
 class Pools:
@@ -104,7 +103,7 @@ class Pools:
         if queue is None or not self.on:
             return None
         found: Followed | None = getattr(queue, _MARK, None)
-        if found is None or found.pid != os.getpid():
+        if found is None:
             with self._lock:
                 found = Followed(pool, self._free_name(_address(pool)))
                 self._followed = [ref for ref in self._followed if _is_open(ref())]
@@ -113,7 +112,7 @@ class Pools:
         return found
 
     def after_fork_in_child(self) -> None:
-        """The parent's pools are not the child's; a lock may be held for ever."""
+        """The parent's connections are not the child's; its lock may be held for ever."""
         self._lock = threading.Lock()
         self._followed = []
 
@@ -264,7 +263,7 @@ def _acquiring(pools: Pools, method: Any) -> Any:
         try:
             proxy = await method(self, *args, **kwargs)
         except asyncio.TimeoutError:  # another class than the built-in one before 3.11
-            pools.timeouts.add(1, followed.labels)
+            _timed_out(pools, followed)
             raise
         finally:
             followed.pending -= 1
@@ -288,6 +287,13 @@ def _lent(pools: Pools, followed: Followed, proxy: Any, started: float) -> None:
         now = perf_counter()
         followed.lent[proxy._holder] = (proxy, now)
         pools.wait_time.record(now - started, followed.labels)
+    except Exception:
+        _guard.swallowed("asyncpg.acquire")
+
+
+def _timed_out(pools: Pools, followed: Followed) -> None:
+    try:
+        pools.timeouts.add(1, followed.labels)
     except Exception:
         _guard.swallowed("asyncpg.acquire")
 

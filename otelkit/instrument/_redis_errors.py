@@ -70,8 +70,8 @@ class Failure:
 
     @property
     def labels(self) -> dict[str, str]:
-        """For span and measurement; empty for a transaction that was not carried out."""
-        if self.kind == _CHANGED:
+        """For span and measurement; empty for what is no error."""
+        if not self.is_error:
             return {}
         found = {"error.type": self.kind}
         if self.code is not None:

@@ -6,6 +6,7 @@ Source: OpenTelemetry semantic conventions, database spans, "Sanitization of db.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from otelkit import _guard
 from otelkit.instrument._sql_summary import summarise
 from otelkit.instrument._sql_tokens import SPACE, Token, tokens
 
-__all__ = ["MAX_TEXT", "Statement", "StatementCache", "describe", "sanitize", "summary"]
+__all__ = ["MAX_TEXT", "Statement", "StatementCache", "describe", "sanitize", "statements", "summary"]
 
 MAX_TEXT = 4_096
 _MAX_READ = 8_192  # characters: reading this much of a statement takes a few milliseconds
@@ -150,6 +151,10 @@ class StatementCache:
         self._keep(query, found)
         return found
 
+    def after_fork_in_child(self) -> None:
+        """A fresh lock for a fresh process."""
+        self._lock = threading.Lock()
+
     def _keep(self, query: str, statement: Statement) -> None:
         size = _size(query, statement)
         if size * 16 > self._max_size:  # one giant must not push out everything else
@@ -169,3 +174,5 @@ def _size(query: str, statement: Statement) -> int:
 
 
 statements = StatementCache()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=statements.after_fork_in_child)

@@ -174,6 +174,10 @@ class Tracer(trace.Tracer):
         max_length: The length at which the text of one attribute is cut, in characters.
         max_children: How many spans one span may start; the rest is one event with their number.
         on_sampled_out: Called for each span that the sampler does not want.
+        watched: Whether anybody looks at a span when it starts.
+        late_attributes: Up to how many attributes are given to a span just after its start, where
+            nobody watches: the SDK's cleaning of what is clean costs a sixth of a span. -1 for never,
+            where the sampler looks at them or a limit of the SDK's may have something to say.
         clock: Stamps spans instead of the machine's clock.
     """
 
@@ -184,12 +188,16 @@ class Tracer(trace.Tracer):
         max_length: int,
         max_children: int,
         on_sampled_out: Callable[[], None],
+        watched: Callable[[], bool],
+        late_attributes: int,
         clock: Clock | None = None,
     ) -> None:
         self._sdk_start_span = _otel.start_span_of(sdk, Span)
         self._max_length = max_length
         self._max_children = max_children
         self._on_sampled_out = on_sampled_out
+        self._watched = watched
+        self._late_attributes = late_attributes
         self._clock = clock
 
     def start_span(
@@ -221,11 +229,13 @@ class Tracer(trace.Tracer):
                     return self._collapse(parent)
             elif type(parent) is Collapsed:
                 return self._collapse(parent.parent)
+            plain = None if attributes is None else span_attributes(attributes, max_length=self._max_length)
+            late = None if plain is None or len(plain) > self._late_attributes or self._watched() else plain
             span = self._sdk_start_span(
                 name if type(name) is str else safe_str(name),
                 context,
                 kind if type(kind) is SpanKind else SpanKind.INTERNAL,
-                None if attributes is None else span_attributes(attributes, max_length=self._max_length),
+                plain if late is None else None,
                 self._links(links) if links else (),
                 _stamp(start_time) if self._clock is None else self._clocked(start_time),
                 record_exception,
@@ -234,6 +244,8 @@ class Tracer(trace.Tracer):
         except Exception:
             _guard.swallowed("tracer.start_span")
             return NonRecordingSpan(get_current_span().get_span_context())
+        if late is not None and type(span) is Span:
+            _otel.give_attributes(span, late)
         return self._adopt(span, parent)
 
     def start_as_current_span(  # type: ignore[override]  # the API's is a generator; ours is a class

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Processors", "Traces", "build"]
 
+# They decide without a look at the attributes.
+_BLIND_SAMPLERS = frozenset(
+    f"{parent}{name}"
+    for parent in ("", "parentbased_")
+    for name in ("always_on", "always_off", "traceidratio")
+)
+
 
 class Processors:
     """All span processors of a provider, each one guarded: a failing one harms nobody.
@@ -151,6 +158,7 @@ class Traces:
         processors: Processors,
         max_length: int,
         max_children: int,
+        late_attributes: int,
         on_sampled_out: Callable[[], None],
         clock: Clock | None = None,
     ) -> None:
@@ -158,6 +166,7 @@ class Traces:
         self.processors = processors
         self._max_length = max_length
         self._max_children = max_children
+        self._late_attributes = late_attributes
         self._on_sampled_out = on_sampled_out
         self._clock = clock
 
@@ -169,9 +178,14 @@ class Traces:
             self.sdk.get_tracer(name or "unknown", version, schema_url, attributes),
             max_length=self._max_length,
             max_children=self._max_children,
+            watched=self._watched,
+            late_attributes=self._late_attributes,
             on_sampled_out=self._on_sampled_out,
             clock=self._clock,
         )
+
+    def _watched(self) -> bool:
+        return bool(self.processors.users)
 
 
 def build(
@@ -221,9 +235,18 @@ def build(
         processors=processors,
         max_length=settings.max_attribute_length,
         max_children=settings.max_children_per_span,
+        late_attributes=_late_attributes(settings),
         on_sampled_out=on_sampled_out,
         clock=clock,
     )
+
+
+def _late_attributes(settings: Settings) -> int:
+    """How many attributes of a span neither the sampler nor a limit of the SDK's looks at; see `Tracer`."""
+    length_is_kept = settings.span_attribute_length >= settings.max_attribute_length
+    if settings.sampler not in _BLIND_SAMPLERS or settings.baggage_keys or not length_is_kept:
+        return -1
+    return settings.span_attribute_limit
 
 
 def _sampler(settings: Settings) -> Sampler:

@@ -10,6 +10,7 @@ import traceback
 import asyncpg
 import pytest
 
+import otelkit
 from otelkit.instrument import _asyncpg_errors
 from otelkit.instrument._asyncpg import instrument_asyncpg
 from otelkit.processors.context import suppress
@@ -380,3 +381,25 @@ def test_words_of_the_server(fields, text):
 
     assert failure.message == text
     assert failure.sqlstate == fields["C"]
+
+
+async def test_the_application_s_own_spans_and_lines_hide_the_values(postgres, instrumented_asyncpg):
+    """An error that passes the application's span and is logged there shows no DETAIL and no value."""
+    secret = "s3cr3t@example.org"
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        await connection.execute("CREATE TEMP TABLE people (email text UNIQUE)")
+        await connection.execute("INSERT INTO people VALUES ($1)", secret)
+        with pytest.raises(asyncpg.UniqueViolationError, match=secret):
+            with otelkit.span("application"):
+                try:
+                    await connection.execute("INSERT INTO people VALUES ($1)", secret)
+                except asyncpg.UniqueViolationError:
+                    otelkit.get_logger().exception("failed")
+                    raise
+    finally:
+        await connection.close()
+
+    (event,) = instrumented_asyncpg.span("application").events
+    assert "duplicate key value violates unique constraint" in event.attributes["exception.message"]
+    assert secret not in repr((instrumented_asyncpg.spans, instrumented_asyncpg.logs))

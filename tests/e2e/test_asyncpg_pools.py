@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
@@ -36,6 +37,17 @@ def values(telemetry, what):
     }
 
 
+@contextlib.asynccontextmanager
+async def opened(postgres, **options):
+    """An open pool; a test that fails with a connection in hand does not wait for it."""
+    pool = await asyncpg.create_pool(postgres.dsn, **options)
+    try:
+        yield pool
+        await asyncio.wait_for(pool.close(), DEADLINE_S)
+    finally:
+        pool.terminate()
+
+
 async def until(condition):
     """Let the loop turn until the condition is true."""
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
@@ -47,7 +59,7 @@ async def until(condition):
 async def test_a_pool_tells_its_connections(telemetry, postgres):
     """Idle and used ones, limits and waiting requests, at the moment of the collection."""
     name = f"127.0.0.1:{postgres.port}/postgres"
-    async with asyncpg.create_pool(postgres.dsn, min_size=2, max_size=3) as pool:
+    async with opened(postgres, min_size=2, max_size=3) as pool:
         assert values(telemetry, "count") == {f"{name} idle": 2, f"{name} used": 0}
         held = [await pool.acquire() for _ in range(3)]
         waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(2)]
@@ -105,7 +117,7 @@ async def test_several_pools_have_names_of_their_own(telemetry, postgres):
 
 async def test_times_and_timeouts(telemetry, postgres):
     """How long a connection was waited for and used, in seconds, and how often in vain."""
-    async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
+    async with opened(postgres, min_size=1, max_size=1) as pool:
         async with pool.acquire() as conn:
             await conn.fetch("SELECT pg_sleep(0.02)")
             for _ in range(2):
@@ -124,22 +136,21 @@ async def test_times_and_timeouts(telemetry, postgres):
 
 async def test_a_lost_connection_ends_its_use(telemetry, postgres):
     """One that is closed while it is lent is given back as well, and never twice."""
-    async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
+    async with opened(postgres, min_size=1, max_size=1) as pool:
         async with pool.acquire() as conn:
             conn.terminate()
         async with pool.acquire() as kept:
             pass
         async with pool.acquire():
             await pool.release(kept)
-        used = telemetry.metric("db.client.connection.use_time").point
-
-    assert used.count == 3
+            assert telemetry.metric("db.client.connection.use_time").point.count == 2
+        assert telemetry.metric("db.client.connection.use_time").point.count == 3
 
 
 async def test_a_pool_that_was_there_before(postgres):
     """It is followed from its next use on; a connection that was lent before is no use of ours."""
     _asyncpg_pools._pools.cache_clear()
-    async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=2) as pool:
+    async with opened(postgres, min_size=1, max_size=2) as pool:
         held = await pool.acquire()
         with capture() as telemetry:
             undo = instrument_asyncpg()
@@ -160,7 +171,7 @@ async def test_again_after_off(postgres):
         for _ in range(3):
             instrument_asyncpg()()
         undo = instrument_asyncpg()
-        async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=7) as pool:
+        async with opened(postgres, min_size=1, max_size=7) as pool:
             await pool.fetch("SELECT 1")
             assert list(values(telemetry, "max").values()) == [7]
             assert sum(values(telemetry, "count").values()) == 1
@@ -193,7 +204,7 @@ async def test_pools_of_other_classes(telemetry, postgres):
 
 async def test_read_by_another_thread(telemetry, postgres):
     """A collection beside the working loop reads a consistent pool and asks nothing of the loop."""
-    async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=4) as pool:
+    async with opened(postgres, min_size=1, max_size=4) as pool:
         name = f"127.0.0.1:{postgres.port}/postgres"
         stop = False
 

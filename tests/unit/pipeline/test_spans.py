@@ -455,3 +455,54 @@ def test_collapsed_children_are_in_the_books():
     counts = runtime.stats()["traces"]
     assert 5 == counts.sampled_out
     assert 1_006 == counts.created
+
+
+class Watching:
+    """A span processor that notes what a span has when it starts."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_start(self, span, parent_context=None):
+        self.seen.append(dict(span.attributes))
+
+    def on_end(self, span):
+        pass
+
+    def shutdown(self):
+        pass
+
+    def force_flush(self, timeout_millis=30_000):
+        return True
+
+
+def test_processors_see_attributes_at_the_start():
+    """A processor of the user's finds the attributes on the span when it starts."""
+    watching = Watching()
+    with capture(settings=Settings(service_name="test", span_processors=(watching,))) as telemetry:
+        with otelkit.span("work", {"a": 1, "b": [1, 2]}):
+            pass
+
+    assert [{"a": 1, "b": (1, 2)}] == watching.seen
+    assert telemetry.span("work").attributes == watching.seen[0]
+
+
+@pytest.mark.parametrize("given", [3, 4, 5, 9])
+def test_the_limit_of_attributes(given):
+    """A span keeps as many attributes as the limit says, given at the start or later."""
+    with capture(settings=Settings(service_name="test", span_attribute_limit=4)) as telemetry:
+        with otelkit.span("work", {f"start.{n}": n for n in range(given)}) as span:
+            span.set_attribute("later", True)
+
+    found = telemetry.span("work").attributes
+    assert min(given + 1, 4) == len(found)
+    assert found["later"] is True
+
+
+def test_values_are_cut_at_the_span_s_own_limit():
+    """A limit below the general one is the SDK's business, and holds."""
+    with capture(settings=Settings(service_name="test", span_attribute_length=3)) as telemetry:
+        with otelkit.span("work", {"text": "abcdef"}):
+            pass
+
+    assert "abc" == telemetry.span("work").attributes["text"]
