@@ -97,7 +97,7 @@ def asgi(
         The application to serve. Without ``opentelemetry-instrumentation-asgi`` it is ``app`` itself,
         and one line says so.
     """
-    from otelkit.instrument._asgi import PACKAGE
+    from otelkit.instrument._http.asgi import PACKAGE
     from otelkit.instrument._library import importable
 
     if not importable(PACKAGE):
@@ -107,7 +107,7 @@ def asgi(
             key="instrument.asgi",
         )
         return app
-    from otelkit.instrument._http_server import WithSpans
+    from otelkit.instrument._http.server import WithSpans
 
     given = {
         "http_excluded_paths": excluded_paths,

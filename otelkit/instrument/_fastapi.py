@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from otelkit.instrument import _asgi, _native
+from otelkit.instrument._http import asgi, native
+from otelkit.instrument._http.rules import FOLLOWS
 from otelkit.instrument._library import Library
-from otelkit.instrument._rules import FOLLOWS
 
 if TYPE_CHECKING:
     from otelkit.settings import Settings
@@ -16,14 +16,14 @@ __all__ = ["LIBRARY", "instrument_app"]
 
 
 def _turn_on(settings: Settings) -> Callable[[], object]:
-    from otelkit.instrument._http_server import instrument_all
+    from otelkit.instrument._http.server import instrument_all
 
     return instrument_all("fastapi", settings)
 
 
 LIBRARY = Library(
     name="fastapi",
-    modules=("fastapi",) if _native.is_there() else ("fastapi", _asgi.PACKAGE),
+    modules=("fastapi",) if native.is_there() else ("fastapi", asgi.PACKAGE),
     pip="'otelkit[fastapi]'",
     turn_on=_turn_on,
     follows=FOLLOWS,
@@ -39,7 +39,7 @@ def instrument_app(
     operation_spans: bool | None = None,
 ) -> Callable[[], None]:
     """Instrument one application; see `otelkit.instrument.fastapi`."""
-    from otelkit.instrument._http_server import instrument_one, kind_of
+    from otelkit.instrument._http.server import instrument_one, kind_of
 
     if kind_of(app) is None:
         raise TypeError(

@@ -11,7 +11,7 @@ __all__ = ["LIBRARY"]
 
 
 def _options() -> dict[str, Any]:
-    from otelkit.instrument._sql_spans import ValuelessProvider
+    from otelkit.instrument._sql.spans import ValuelessProvider
 
     return {"tracer_provider": ValuelessProvider(), "enable_commenter": False}
 

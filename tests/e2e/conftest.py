@@ -38,8 +38,8 @@ def redis_cluster():
 @pytest.fixture
 def instrumented_asyncpg():
     """What is told while otelkit instruments asyncpg; its instruments are fresh ones."""
-    from otelkit.instrument import _asyncpg_pools
     from otelkit.instrument._asyncpg import instrument_asyncpg
+    from otelkit.instrument._asyncpg import pools as _asyncpg_pools
     from otelkit.testing import capture
 
     _asyncpg_pools._pools.cache_clear()

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import otelkit
-from otelkit.instrument import _asyncpg_errors
+from otelkit.instrument._asyncpg import errors as _asyncpg_errors
 from otelkit.instrument._asyncpg import instrument_asyncpg
 from otelkit.processors.context import suppress
 from otelkit.testing import capture

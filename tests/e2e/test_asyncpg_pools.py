@@ -12,8 +12,8 @@ import textwrap
 import asyncpg
 import pytest
 
-from otelkit.instrument import _asyncpg_pools
 from otelkit.instrument._asyncpg import instrument_asyncpg
+from otelkit.instrument._asyncpg import pools as _asyncpg_pools
 from otelkit.testing import capture
 
 NAME = "db.client.connection.pool.name"

@@ -14,7 +14,7 @@ import otelkit
 from asking import ask, counted, instrumented, served
 from conventions import conventions_read_anew
 from otelkit import instrument
-from otelkit.instrument import _native
+from otelkit.instrument._http import native as _native
 from otelkit.testing import capture
 
 
@@ -188,7 +188,7 @@ def test_a_route_that_cannot_be_matched_costs_only_its_name(said):
 
     odd = Odd("/odd", hello)
     from otelkit import _guard
-    from otelkit.instrument._routes import span_details
+    from otelkit.instrument._http.routes import span_details
 
     odd.broken = True
     with _guard.reraise(False):
@@ -200,7 +200,8 @@ def test_a_route_that_cannot_be_matched_costs_only_its_name(said):
 @pytest.mark.skipif(not _native.is_there(), reason="every FastAPI here is an older one")
 def test_fastapi_without_its_own_telemetry_is_met_as_starlette_is(monkeypatch):
     """An older FastAPI has the same spans, routes and metrics by the official instrumentation."""
-    from otelkit.instrument import _http_hook, _http_server
+    from otelkit.instrument._http import hook as _http_hook
+    from otelkit.instrument._http import server as _http_server
 
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
 

@@ -12,7 +12,7 @@ import pytest
 from asking import instrumented
 from conventions import conventions_read_anew
 from otelkit.instrument._conventions import stable_conventions
-from otelkit.instrument._sql_spans import ValuelessProvider
+from otelkit.instrument._sql.spans import ValuelessProvider
 from otelkit.testing import capture
 
 SECRET = "sesame42"

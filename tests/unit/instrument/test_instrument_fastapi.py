@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 import otelkit
 from asking import ask, counted, instrumented, served
 from otelkit import instrument
-from otelkit.instrument import _native
+from otelkit.instrument._http import native as _native
 from otelkit.settings import Settings
 from otelkit.testing import capture
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from otelkit.instrument._headers import HeaderFilter
+from otelkit.instrument._http.headers import HeaderFilter
 
 HEADERS = [
     (b"User-Agent", b"x/1"),

@@ -4,7 +4,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from otelkit.instrument._paths import PathFilter, own_paths
+from otelkit.instrument._http.paths import PathFilter, own_paths
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from otelkit.instrument._redis_commands import command, key_count, query_text
+from otelkit.instrument._redis.commands import command, key_count, query_text
 
 SECRET = "s3cr3t-key"
 
@@ -81,7 +81,7 @@ def test_query_text_has_placeholders_only():
 
 def test_names_an_application_makes_up_are_not_kept_for_ever():
     """However many different first arguments come, the cache stays small."""
-    from otelkit.instrument import _redis_commands
+    from otelkit.instrument._redis import commands as _redis_commands
 
     for number in range(3_000):
         command(f"GET key-{number}")

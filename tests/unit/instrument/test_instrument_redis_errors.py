@@ -4,7 +4,7 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
-from otelkit.instrument._redis_errors import failure  # noqa: E402 - after the library is known to be there
+from otelkit.instrument._redis.errors import failure  # noqa: E402 - after the library is known to be there
 
 SECRET = "s3cr3t"
 

@@ -12,9 +12,9 @@ from otelkit import testing
 
 redis = pytest.importorskip("redis")
 
-from otelkit.instrument import _redis_methods  # noqa: E402 - after the library is known to be there
+from otelkit.instrument._redis import methods as _redis_methods  # noqa: E402 - after the library is known to be there
 from otelkit.instrument._redis import LIBRARY, instrument_client  # noqa: E402
-from otelkit.instrument._redis_calls import Calls  # noqa: E402
+from otelkit.instrument._redis.calls import Calls  # noqa: E402
 from otelkit.settings import Settings  # noqa: E402
 
 METHODS = [
@@ -124,7 +124,7 @@ def test_where_commands_go(make, address):
     """The address is the server's; of a Sentinel's service it is left off until it is known."""
     import redis.sentinel  # noqa: F401 - for the last row
 
-    from otelkit.instrument._redis_where import labels
+    from otelkit.instrument._redis.where import labels
 
     client = make()
     found = labels(client, None)

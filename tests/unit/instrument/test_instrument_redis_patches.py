@@ -1,8 +1,8 @@
 import gc
 import weakref
 
-from otelkit.instrument._redis_group import WeakGroup
-from otelkit.instrument._redis_patches import Patches
+from otelkit.instrument._redis.group import WeakGroup
+from otelkit.instrument._redis.patches import Patches
 
 
 class Base:

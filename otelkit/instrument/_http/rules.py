@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otelkit.instrument._headers import HeaderFilter
-from otelkit.instrument._paths import PathFilter
+from otelkit.instrument._http.headers import HeaderFilter
+from otelkit.instrument._http.paths import PathFilter
 
 if TYPE_CHECKING:
     from otelkit.settings import Settings

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.metrics import Observation
 
 from otelkit import _guard
-from otelkit.instrument import _redis_stand_back as stand_back
-from otelkit.instrument._redis_group import WeakGroup
-from otelkit.instrument._redis_where import pool_name
+from otelkit.instrument._redis import stand_back
+from otelkit.instrument._redis.group import WeakGroup
+from otelkit.instrument._redis.where import pool_name
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
-    from otelkit.instrument._redis_patches import Patches
+    from otelkit.instrument._redis.patches import Patches
 
 __all__ = ["Pools"]
 

@@ -19,8 +19,8 @@ from otelkit.instrument._library import Library
 from otelkit.processors.exceptions import put_words
 
 if TYPE_CHECKING:
-    from otelkit.instrument._asyncpg_calls import Calls
-    from otelkit.instrument._asyncpg_methods import Begin
+    from otelkit.instrument._asyncpg.calls import Calls
+    from otelkit.instrument._asyncpg.methods import Begin
 
 __all__ = ["LIBRARY", "instrument_asyncpg"]
 
@@ -74,10 +74,10 @@ LIBRARY = Library(
 
 
 def _turn_on() -> list[Callable[[], None]]:
-    from otelkit.instrument import _asyncpg_errors
-    from otelkit.instrument._asyncpg_pools import instrument_pools
+    from otelkit.instrument._asyncpg import errors
+    from otelkit.instrument._asyncpg.pools import instrument_pools
 
-    undo = [instrument_pools(), put_words("asyncpg", lambda error: _asyncpg_errors.of(error, "").message)]
+    undo = [instrument_pools(), put_words("asyncpg", lambda error: errors.of(error, "").message)]
     if _official_is_on():
         _guard.say(
             "instrument='asyncpg': AsyncPGInstrumentor of opentelemetry-instrumentation-asyncpg is on "
@@ -91,8 +91,8 @@ def _turn_on() -> list[Callable[[], None]]:
 
 
 def _instrument_calls() -> Callable[[], None]:
-    from otelkit.instrument._asyncpg_calls import Calls
-    from otelkit.instrument._asyncpg_methods import methods
+    from otelkit.instrument._asyncpg.calls import Calls
+    from otelkit.instrument._asyncpg.methods import methods
 
     calls = Calls(left_to_another=_official_is_on)
     wrapped = [_wrap(owner, name, calls, begin) for owner, name, begin in methods()]

@@ -19,12 +19,12 @@ from weakref import ref
 from otelkit import _guard
 from otelkit._otel import SUPPRESS_INSTRUMENTATION_KEY
 from otelkit.instrument._library import Library
-from otelkit.instrument._redis_group import WeakGroup
+from otelkit.instrument._redis.group import WeakGroup
 from otelkit.processors.context import current
 from otelkit.processors.exceptions import put_words
 
 if TYPE_CHECKING:
-    from otelkit.instrument._redis_calls import Call
+    from otelkit.instrument._redis.calls import Call
     from otelkit.settings import Settings
 
 __all__ = ["LIBRARY", "instrument_client"]
@@ -109,9 +109,9 @@ class _Redis:
     def __init__(self) -> None:
         from opentelemetry import metrics, trace
 
-        from otelkit.instrument._redis_calls import Calls
-        from otelkit.instrument._redis_patches import Patches
-        from otelkit.instrument._redis_pools import Pools
+        from otelkit.instrument._redis.calls import Calls
+        from otelkit.instrument._redis.patches import Patches
+        from otelkit.instrument._redis.pools import Pools
 
         meter = metrics.get_meter(_SCOPE)
         self._calls = Calls(trace.get_tracer(_SCOPE), meter)
@@ -148,7 +148,7 @@ class _Redis:
         self._settle()
 
     def _settle(self) -> None:
-        from otelkit.instrument import _redis_errors, _redis_methods
+        from otelkit.instrument._redis import errors, methods
 
         self._pools.scope(
             everything=self._everywhere,
@@ -158,9 +158,9 @@ class _Redis:
             self._patches.take_back()
             self._undo_words()
             return
-        self._undo_words = put_words("redis", lambda error: _redis_errors.failure(error).message)
+        self._undo_words = put_words("redis", lambda error: errors.failure(error).message)
         try:
-            _redis_methods.patch(self._patches, self)
+            methods.patch(self._patches, self)
             self._pools.patch(self._patches)
         except BaseException:
             self._everywhere = False

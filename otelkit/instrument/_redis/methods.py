@@ -10,10 +10,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from otelkit.instrument._redis_calls import Call
+from otelkit.instrument._redis.calls import Call
 
 if TYPE_CHECKING:
-    from otelkit.instrument._redis_patches import Patches
+    from otelkit.instrument._redis.patches import Patches
 
 __all__ = ["Listener", "patch"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from otelkit.instrument._sql_tokens import NAME, WORD, tokens
+from otelkit.instrument._sql.lexer import NAME, WORD, tokens
 from otelkit.processors.exceptions import class_name
 from otelkit.processors.plain import safe_str
 

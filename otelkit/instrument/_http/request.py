@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelkit import _guard, correlation
-from otelkit.instrument import _server_errors
+from otelkit.instrument._http import server_errors
 from otelkit.logs.bound import bound_fields
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from otelkit.instrument._rules import Rules
+    from otelkit.instrument._http.rules import Rules
 
 __all__ = ["Call", "Receive", "Scope", "Send", "run"]
 
@@ -59,13 +59,13 @@ async def run(
     except Exception:
         _guard.swallowed("instrument.request")
     try:
-        if identifier is None or _server_errors.FIELD in bound_fields():
+        if identifier is None or server_errors.FIELD in bound_fields():
             await call(scope, receive, send)
         else:
             with correlation.bind(correlation_id=identifier):
                 await call(scope, receive, send)
     except Exception as error:
-        _server_errors.note(error, identifier)
+        server_errors.note(error, identifier)
         raise
 
 

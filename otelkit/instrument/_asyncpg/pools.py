@@ -22,7 +22,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from otelkit import _guard
-from otelkit.instrument._asyncpg_calls import BUCKETS, SCOPE, where
+from otelkit.instrument._asyncpg.calls import BUCKETS, SCOPE, where
 
 if TYPE_CHECKING:
     import asyncpg

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from otelkit import _guard
-from otelkit.instrument._sql_summary import summarise
-from otelkit.instrument._sql_tokens import SPACE, Token, tokens
+from otelkit.instrument._sql.lexer import SPACE, Token, tokens
+from otelkit.instrument._sql.summaries import summarise
 
 __all__ = ["MAX_TEXT", "Statement", "StatementCache", "describe", "sanitize", "statements", "summary"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otelkit.instrument._asyncpg_calls import Call, Calls, batch_size
+from otelkit.instrument._asyncpg.calls import Call, Calls, batch_size
 from otelkit.instrument._sql import Statement, statements
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from otelkit.instrument._sql_tokens import LITERAL, MARK, NAME, WORD, Token
+from otelkit.instrument._sql.lexer import LITERAL, MARK, NAME, WORD, Token
 
 __all__ = ["summarise"]
 

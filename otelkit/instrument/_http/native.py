@@ -18,7 +18,7 @@ from otelkit import _guard
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from otelkit.instrument._rules import Rules
+    from otelkit.instrument._http.rules import Rules
 
 __all__ = ["KEY", "dress", "is_there"]
 

@@ -1,6 +1,6 @@
 """A call of redis-py as a CLIENT span and a measurement of ``db.client.operation.duration``.
 
-Spans and measurements hold names, counts and codes only: see `_redis_commands` and `_redis_errors`.
+Spans and measurements hold names, counts and codes only: see `commands` and `errors`.
 Source: https://opentelemetry.io/docs/specs/semconv/database/redis/
 """
 
@@ -16,10 +16,10 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from otelkit import _guard
-from otelkit.instrument import _redis_stand_back as stand_back
-from otelkit.instrument._redis_commands import command, key_count, query_text
-from otelkit.instrument._redis_errors import Failure, failure
-from otelkit.instrument._redis_where import labels
+from otelkit.instrument._redis import stand_back
+from otelkit.instrument._redis.commands import command, key_count, query_text
+from otelkit.instrument._redis.errors import Failure, failure
+from otelkit.instrument._redis.where import labels
 from otelkit.processors.context import attach, detach, with_span
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otelkit import _guard
-from otelkit.instrument import _asgi, _native, _request, _server_errors
-from otelkit.instrument._paths import own_paths
+from otelkit.instrument._http import asgi, native, request, server_errors
+from otelkit.instrument._http.paths import own_paths
 from otelkit.logs.patch import Patch
 from otelkit.process import watch_loop
 from otelkit.processors.context import attach, detach, with_span
@@ -26,8 +26,8 @@ from otelkit.processors.context import attach, detach, with_span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from otelkit.instrument._request import Call, Receive, Scope, Send
-    from otelkit.instrument._rules import Rules
+    from otelkit.instrument._http.request import Call, Receive, Scope, Send
+    from otelkit.instrument._http.rules import Rules
 
 __all__ = ["DECIDED", "Hook", "excluded", "unrecorded"]
 
@@ -47,7 +47,7 @@ class Hook:
 
     def __init__(self, rules_for: Callable[[Any], Rules | None]) -> None:
         self._rules_for = rules_for
-        self._spans: _asgi.Spans | None = None
+        self._spans: asgi.Spans | None = None
         self._patches: list[Patch] = []
 
     def put(self, *, fastapi: bool) -> None:
@@ -60,19 +60,19 @@ class Hook:
 
         if not self._patches:
             self._patches.append(Patch(Starlette, "__call__", self._starlette_call()))
-        if fastapi and len(self._patches) == 1 and _native.is_there():
+        if fastapi and len(self._patches) == 1 and native.is_there():
             from fastapi import FastAPI
 
             self._patches.append(Patch(FastAPI, "__call__", self._fastapi_call()))
         for patch in self._patches:
             patch.put()
-        _server_errors.join()
+        server_errors.join()
 
     def remove(self) -> None:
         """Put back what was found."""
         for patch in reversed(self._patches):
             patch.remove()
-        _server_errors.part()
+        server_errors.part()
 
     async def around(
         self, call: Call, app: Any, scope: Scope, receive: Receive, send: Send, rules: Rules
@@ -88,7 +88,7 @@ class Hook:
             rules: What is wanted.
         """
         scope[DECIDED] = None
-        scope[_native.KEY] = None
+        scope[native.KEY] = None
         if excluded(rules, scope, app):
             with unrecorded():
                 await call(scope, receive, send)
@@ -96,7 +96,7 @@ class Hook:
         run = _Once(call)
         try:
             if self._spans is None:
-                self._spans = _asgi.Spans()
+                self._spans = asgi.Spans()
             await self._spans(run, app, scope, receive, send, rules)
         except Exception as error:
             if error is run.error:
@@ -112,7 +112,7 @@ class Hook:
             rules = self._decide(app, scope)
             if rules is not None and excluded(rules, scope, app):
                 scope[DECIDED] = None
-                scope[_native.KEY] = None
+                scope[native.KEY] = None
                 with unrecorded():
                     await found(app, scope, receive, send)
                 return
@@ -130,10 +130,10 @@ class Hook:
                 await found(app, scope, receive, send)
 
             decided = scope.get(DECIDED)
-            if decided is not None and scope.get(_native.KEY) is not None:
+            if decided is not None and scope.get(native.KEY) is not None:
                 scope[DECIDED] = None
-                span = _dressed(scope[_native.KEY], decided)
-                await _request.run(call, scope, receive, send, span, decided)
+                span = _dressed(scope[native.KEY], decided)
+                await request.run(call, scope, receive, send, span, decided)
                 return
             rules = None if _speaks_itself(app) else self._decide(app, scope)
             if rules is None:
@@ -146,7 +146,7 @@ class Hook:
     def _decide(self, app: Any, scope: Scope) -> Rules | None:
         """The rules for a request that nobody has decided about; None for one to be left alone."""
         watch_loop()
-        if scope["type"] not in ("http", "websocket") or DECIDED in scope or _native.KEY in scope:
+        if scope["type"] not in ("http", "websocket") or DECIDED in scope or native.KEY in scope:
             return None
         rules = self._rules_for(app)
         if rules is None:
@@ -154,7 +154,7 @@ class Hook:
         if app.middleware_stack is None:  # as the class itself does, a moment later
             app.middleware_stack = app.build_middleware_stack()
         if _is_instrumented(app):
-            scope[DECIDED] = scope[_native.KEY] = None
+            scope[DECIDED] = scope[native.KEY] = None
             return None
         return rules
 
@@ -206,7 +206,7 @@ def unrecorded() -> Iterator[None]:
 
 def _dressed(telemetry: Any, rules: Rules) -> trace.Span | None:
     try:
-        return _native.dress(telemetry, rules)
+        return native.dress(telemetry, rules)
     except Exception:
         _guard.swallowed("instrument.native")
         return None
@@ -226,8 +226,8 @@ def _is_instrumented(app: Any) -> bool:
         stack = app.middleware_stack
         known = _stacks.get(stack)
         if known is None:
-            known = _stacks[stack] = _asgi.is_official_inside(stack)
-        return known or _asgi.is_official(trace.get_current_span())
+            known = _stacks[stack] = asgi.is_official_inside(stack)
+        return known or asgi.is_official(trace.get_current_span())
     except Exception:
         _guard.swallowed("instrument.instrumented")
         return True

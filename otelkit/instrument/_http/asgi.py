@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Span, get_current_span
 
-from otelkit.instrument import _request
 from otelkit.instrument._conventions import stable_conventions
-from otelkit.instrument._routes import span_details
+from otelkit.instrument._http import request
+from otelkit.instrument._http.routes import span_details
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from otelkit.instrument._request import Call, Receive, Scope, Send
-    from otelkit.instrument._rules import Rules
+    from otelkit.instrument._http.request import Call, Receive, Scope, Send
+    from otelkit.instrument._http.rules import Rules
 
 __all__ = ["PACKAGE", "Spans", "is_official", "is_official_inside"]
 
@@ -58,7 +58,7 @@ def _details(scope: Scope) -> tuple[str, dict[str, str]]:
 async def _inside(scope: Scope, receive: Receive, send: Send) -> None:
     call, _, plain_send, rules = scope.pop(_CALL)
     span = get_current_span()
-    await _request.run(call, scope, receive, _keeping_open(send, plain_send), span, rules)
+    await request.run(call, scope, receive, _keeping_open(send, plain_send), span, rules)
 
 
 def _keeping_open(send: Send, plain_send: Send) -> Send:

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otelkit import _guard
-from otelkit.instrument import _asyncpg_errors as errors
+from otelkit.instrument._asyncpg import errors
 from otelkit.instrument._sql import Statement
 from otelkit.processors.context import attach, current, detach, suppressed, with_span
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary, ref
 
 from otelkit import _guard
-from otelkit.instrument._http_hook import DECIDED, Hook
-from otelkit.instrument._rules import Rules, rules_of
+from otelkit.instrument._http.hook import DECIDED, Hook
+from otelkit.instrument._http.rules import Rules, rules_of
 from otelkit.settings import Settings, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otelkit.instrument._request import Call, Receive, Scope, Send
+    from otelkit.instrument._http.request import Call, Receive, Scope, Send
 
 __all__ = ["Kind", "WithSpans", "instrument_all", "instrument_one", "kind_of"]
 

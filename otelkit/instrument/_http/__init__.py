@@ -1,0 +1,1 @@
+"""HTTP servers: FastAPI, Starlette and any ASGI application."""
