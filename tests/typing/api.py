@@ -211,6 +211,31 @@ def the_page_is_for_any_framework(wanted: Callable[[], Sequence[str]]) -> None:
     server.close()
 
 
+async def a_monitored_function_keeps_its_type() -> None:
+    @otelkit.monitor_performance(method="query", endpoint="/query", errors=(TimeoutError, "Busy"))
+    async def query(text: str, *, limit: int = 3) -> list[str]:
+        return [text] * limit
+
+    @otelkit.monitor_performance
+    def bare(number: int) -> str:
+        return str(number)
+
+    assert_type(await query("a", limit=2), list[str])
+    assert_type(bare(1), str)
+    await query(1)  # type: ignore[arg-type]
+    assert_type(otelkit.monitor.endpoints(), tuple[otelkit.monitor.Monitored, ...])
+
+
+def readings_are_values() -> None:
+    assert_type(otelkit.readings.rate("agent_requests", 60.0), otelkit.readings.Reading)
+    assert_type(otelkit.readings.Reading(None, 0.0, 0.0).value, float | None)
+
+
+def shortcuts_are_instruments() -> None:
+    assert_type(otelkit.counter("orders", "{order}"), Counter)
+    assert_type(otelkit.histogram("wait", "s"), Histogram)
+
+
 def errors_are_a_tree(missing: otelkit.errors.MissingExtraError) -> otelkit.errors.OtelkitError:
     wrong: otelkit.ConfigurationError = missing
     return wrong
