@@ -12,6 +12,7 @@ is on disk and cannot leave now is sent by the next process.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -288,7 +289,16 @@ def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: 
     parts += [f"lost: {'; '.join(gone)}"] if gone else []
     parts += [f"kept on disk for the next process: {'; '.join(kept)}"] if kept else []
     hint = f" The last answer was: {reason.rstrip('.')}." if reason else ""
-    return f"{', '.join(parts)}.{hint} Check that the collector can be reached and takes them."
+    return f"{', '.join(parts)}.{hint} {_advice(reason)}"
+
+
+def _advice(reason: str) -> str:
+    """What to look at, by the receiver's last answer."""
+    if re.search(r"\b(401|403|UNAUTHENTICATED|PERMISSION_DENIED)\b", reason):
+        return "Check the credentials in headers= (OTEL_EXPORTER_OTLP_HEADERS); what is refused is not kept."
+    if re.search(r"\b(404|405|UNIMPLEMENTED)\b", reason):
+        return "Check the address and its path (OTEL_EXPORTER_OTLP_ENDPOINT); what is refused is not kept."
+    return "Check that the collector can be reached and takes them."
 
 
 def _counted(number: int, signal: str) -> str:

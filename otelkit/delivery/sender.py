@@ -43,7 +43,34 @@ _SMOOTHING = 0.3
 _MOST_IN_VAIN = 24
 _MOST_ERRORS = 2
 _SILENCE_S = 0.2
+_SAY_AFTER_S = 5.0
 _HEALTHY_SILENCE_S = 1.0
+
+
+class Outage:
+    """Says that a receiver has been away for a while, and that it is back; once for each outage."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said = False
+
+    def failed(self, now: float, *, place: str, reason: str, kept: str) -> None:
+        """A request has failed at ``now`` (monotonic seconds)."""
+        if self._since is None:
+            self._since = now
+        elif not self._said and now - self._since >= _SAY_AFTER_S:
+            self._said = True
+            _guard.say(
+                f"telemetry does not reach {place}: {reason.rstrip('.')}. It is kept {kept} and tried "
+                "again. Check that the collector runs and that the endpoint is right."
+            )
+
+    def over(self, *, place: str) -> None:
+        """A request was answered."""
+        self._since = None
+        if self._said:
+            self._said = False
+            _guard.say(f"telemetry reaches {place} again.")
 
 
 class Breaker:
@@ -58,6 +85,7 @@ class Breaker:
         self.closed_until = 0.0
         self.told_to_wait = False
         self.round_trip_s = 0.0
+        self.outage = Outage()
         self._jitter = jitter
 
     def allows(self, now: float) -> bool:
@@ -92,6 +120,7 @@ class Line:
         breaker: Shared by the lines to one receiver.
         delay_s: How long live data waits for more at the most.
         timeout_s: For one request.
+        place: The receiver's address, for messages.
         guess: Where nobody has said that there is a receiver: whether somebody listens. If not,
             what waits is given up.
     """
@@ -101,6 +130,7 @@ class Line:
     breaker: Breaker
     delay_s: float
     timeout_s: float
+    place: str = "the collector"
     guess: Localhost | None = None
     due: float | None = field(default=None, init=False)
     fresh: bool = field(default=True, init=False)
@@ -383,9 +413,13 @@ class Sender(Room):
         if answer.kind == "retry":
             if not self._interrupted:
                 line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)
+                if line.guess is None:
+                    kept = "on disk" if self._depot.durable else "in memory"
+                    line.breaker.outage.failed(now, place=line.place, reason=answer.message, kept=kept)
         else:
             line.errors = 0
             line.breaker.succeeded(now - begun)
+            line.breaker.outage.over(place=line.place)
             self._heard_at = now
         if self._interrupted and answer.kind == "retry":
             self.complaint = self.complaint or "none in time"

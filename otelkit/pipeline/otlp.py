@@ -58,6 +58,7 @@ def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker]) -> Line | 
         breaker=breakers.setdefault(urlsplit(target.url).netloc, Breaker()),
         delay_s=0.0 if way.signal == "metrics" else way.delay_s,
         timeout_s=target.timeout_s,
+        place=_place(target.url),
         guess=None if way.endpoint_given else Localhost(target.url),
     )
 
@@ -96,6 +97,12 @@ def _folder(settings: Settings) -> Path:
 
 def _user() -> str:
     return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _place(url: str) -> str:
+    """An address for people, without path, user or query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _destination(way: Way) -> str:

@@ -553,6 +553,23 @@ def test_a_good_end_is_silent(house, said):
     assert [] == said()
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("HTTP 401 Unauthorized", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("gRPC PERMISSION_DENIED", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("HTTP 404 Not Found", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("Connection refused", "can be reached"),
+    ],
+)
+def test_lost_line_gives_the_advice_that_fits(reason, advice):
+    """What is refused for its credentials is no matter of reaching the collector."""
+    line = lost_line({"traces": Counts(created=1, rejected=1)}, where="x", final=False, reason=reason)
+
+    assert reason in line
+    assert advice in line
+
+
 def test_lost_line_names_signals_reasons_and_place():
     """The line about losses says how much of what, why, and where to."""
     counts = {

@@ -155,6 +155,29 @@ def test_a_failure_is_tried_again_until_it_is_taken(reception, clock):
     assert (1, 0, []) == (here.counts().delivered, here.counts().lost, here.losses)
 
 
+def test_an_outage_is_said_once_and_so_is_its_end(reception, clock, said):
+    """A receiver that is away for more than five seconds is named with the reason; so is its return."""
+    answers = [Answer(kind="retry", message="Connection refused.")] * 12 + [OK]
+    here = reception(answers={"traces": answers})
+    here.put(parcel("a"))
+    here.run(clock, 90)
+
+    away, back = said()
+    assert "does not reach the collector: Connection refused. It is kept in memory" in away
+    assert "reaches the collector again" in back
+    assert 1 == here.counts().delivered
+
+
+def test_a_short_failure_is_not_said(reception, clock, said):
+    """Two failures within five seconds are nobody's business."""
+    here = reception(answers={"traces": [RETRY, RETRY, OK]})
+    here.put(parcel("a"))
+    here.run(clock, 30)
+
+    assert [] == said()
+    assert 1 == here.counts().delivered
+
+
 @pytest.mark.parametrize("spooled", [False, True])
 def test_while_it_fails_everything_waits(reception, clock, disk, spooled):
     """In memory or on disk, the failed request waits for the next try."""
