@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from otelkit.instrument._library import TurnOn
     from otelkit.settings import Settings
 
-__all__ = ["official"]
+__all__ = ["nothing", "official"]
 
 
 def official(target: str, options: Callable[[], Mapping[str, Any]] | None = None) -> TurnOn:
@@ -24,7 +24,7 @@ def official(target: str, options: Callable[[], Mapping[str, Any]] | None = None
 
     Returns:
         For `Library.turn_on`. One that the user has turned on already stays as it is, with the
-        user's arguments, and is not turned off.
+        user's arguments, and is not turned off: what takes that back is `nothing`.
     """
 
     def turn_on(settings: Settings) -> Callable[[], object]:
@@ -32,7 +32,7 @@ def official(target: str, options: Callable[[], Mapping[str, Any]] | None = None
         module, _, name = target.partition(":")
         instrumentor = getattr(import_module(module), name)()
         if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-            return _nothing
+            return nothing
         stable_conventions()
         given = {} if options is None else options()
         try:
@@ -43,7 +43,10 @@ def official(target: str, options: Callable[[], Mapping[str, Any]] | None = None
 
         def undo() -> None:
             if getattr(instrumentor, "is_instrumented_by_opentelemetry", True):
-                instrumentor.uninstrument()
+                try:
+                    instrumentor.uninstrument()
+                finally:  # where that fails half-way, it would pass for turned on by the user
+                    instrumentor._is_instrumented_by_opentelemetry = False
 
         return undo
 
@@ -58,5 +61,5 @@ def _take_back(instrumentor: Any) -> None:
         return
 
 
-def _nothing() -> None:
-    """Take nothing back."""
+def nothing() -> None:
+    """What takes back an instrumentation that is the user's: nothing."""

@@ -26,12 +26,16 @@ _official = official("opentelemetry.instrumentation.psycopg:PsycopgInstrumentor"
 def _turn_on(settings: Settings) -> Callable[[], object]:
     import psycopg
 
+    from otelkit.instrument._sql.errors import put_psycopg_words
+
     classes = (psycopg.Connection, psycopg.AsyncConnection)
     found = [vars(owner).get("connect") for owner in classes]
     official_undo = _official(settings)
     ours = [vars(owner).get("connect") for owner in classes]
+    words_undo = put_psycopg_words()
 
     def undo() -> None:
+        words_undo()
         # It puts back a method bound to this class: a subclass would connect as the base class.
         own = [vars(owner).get("connect") is one for owner, one in zip(classes, ours, strict=True)]
         official_undo()

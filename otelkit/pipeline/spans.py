@@ -20,7 +20,7 @@ from otelkit import _guard, _otel
 from otelkit._clock import Clock
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.context import current, with_span
-from otelkit.processors.exceptions import class_name, message, stacktrace, status_text
+from otelkit.processors.exceptions import class_name, has_words, message, stacktrace, status_text
 from otelkit.processors.limits import safe_str, span_attributes, span_value
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Link, SpanContext
 
-__all__ = ["Collapsed", "Span", "Tracer", "open_ancestor"]
+__all__ = ["Collapsed", "Span", "Tracer", "Unrecorded", "open_ancestor"]
 
 _PLAIN = frozenset({bool, int, float})
 _MAX_MESSAGE = 8_192
@@ -44,6 +44,7 @@ class Span(_otel.SdkSpan):
     _left_open: bool = False
     _children: int = 0
     _collapsed: int = 0
+    _hidden: tuple[str, str] = ("", "")
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute; any value is taken as it is at this moment."""
@@ -91,7 +92,9 @@ class Span(_otel.SdkSpan):
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status; a description that is no text is made one."""
         try:
-            super().set_status(status, description if description is None else _text(description))
+            if description is None and isinstance(status, Status):
+                description, status = status.description, status.status_code
+            super().set_status(status, description if description is None else self._said(_text(description)))
         except Exception:
             _guard.swallowed("span.set_status")
 
@@ -104,9 +107,12 @@ class Span(_otel.SdkSpan):
     ) -> None:
         """Add the exception as an event, by the semantic conventions; it is only looked at."""
         try:
+            told = message(exception)
+            if has_words(exception):
+                self._hidden = safe_str(exception), told
             fields: dict[str, Any] = {
                 "exception.type": class_name(type(exception)),
-                "exception.message": message(exception)[:_MAX_MESSAGE],
+                "exception.message": told[:_MAX_MESSAGE],
                 "exception.stacktrace": stacktrace(type(exception), exception, exception.__traceback__),
                 "exception.escaped": str(escaped),
             }
@@ -115,6 +121,11 @@ class Span(_otel.SdkSpan):
             self.add_event("exception", fields, timestamp)
         except Exception:
             _guard.swallowed("span.record_exception")
+
+    def _said(self, description: str) -> str:
+        """A description without the message of the exception that was recorded, where that is hidden."""
+        whole, told = self._hidden
+        return description.replace(whole, told).rstrip(": ") if whole else description
 
     def end(self, end_time: int | None = None) -> None:
         """End the span; ending it again does nothing."""
@@ -164,6 +175,10 @@ class Collapsed(NonRecordingSpan):
     def __init__(self, parent: Span) -> None:
         super().__init__(parent.get_span_context())
         self.parent = parent
+
+
+class Unrecorded(NonRecordingSpan):
+    """A span below which no spans are made, whatever the sampler says; their place is taken by it."""
 
 
 class Tracer(trace.Tracer):
@@ -223,12 +238,9 @@ class Tracer(trace.Tracer):
             if type(parent) is Span and parent._end_time is not None:
                 parent = open_ancestor(parent)
                 context = with_span(parent, context)
-            if type(parent) is Span:
-                parent._children += 1
-                if parent._children > self._max_children:
-                    return self._collapse(parent)
-            elif type(parent) is Collapsed:
-                return self._collapse(parent.parent)
+            stand_in = self._stand_in(parent)
+            if stand_in is not None:
+                return stand_in
             plain = None if attributes is None else span_attributes(attributes, max_length=self._max_length)
             late = None if plain is None or len(plain) > self._late_attributes or self._watched() else plain
             span = self._sdk_start_span(
@@ -285,6 +297,15 @@ class Tracer(trace.Tracer):
         elif not span.is_recording():
             self._on_sampled_out()
         return span
+
+    def _stand_in(self, parent: trace.Span) -> trace.Span | None:
+        """What is used in place of a child of ``parent``; None where it may have one more."""
+        if type(parent) is Span:
+            parent._children += 1
+            return self._collapse(parent) if parent._children > self._max_children else None
+        if type(parent) is Collapsed:
+            return self._collapse(parent.parent)
+        return parent if type(parent) is Unrecorded else None
 
     def _collapse(self, parent: Span) -> Collapsed:
         parent._collapsed += 1

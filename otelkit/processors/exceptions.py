@@ -14,12 +14,12 @@ from otelkit.processors.plain import safe_str
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["class_name", "message", "put_words", "stacktrace", "status_text"]
+__all__ = ["class_name", "has_words", "message", "put_words", "stacktrace", "status_text"]
 
 Words = Callable[[BaseException], str]
 
 _MAX_MESSAGE = 8_192
-_words: dict[str, Words] = {}
+_words: dict[str, list[Words]] = {}
 
 
 def put_words(package: str, words: Words) -> Callable[[], None]:
@@ -35,11 +35,14 @@ def put_words(package: str, words: Words) -> Callable[[], None]:
     Returns:
         What takes it back.
     """
-    _words[package] = words
+    _words.setdefault(package, []).append(words)
 
     def undo() -> None:
-        if _words.get(package) is words:
-            del _words[package]
+        left = _words.get(package, [])
+        if words in left:
+            left.remove(words)
+        if not left:
+            _words.pop(package, None)
 
     return undo
 
@@ -47,12 +50,17 @@ def put_words(package: str, words: Words) -> Callable[[], None]:
 def message(error: BaseException) -> str:
     """What an exception says; without values where its package's messages repeat them."""
     words = _words.get(_package(error)) if _words else None
-    if words is None:
+    if not words:
         return safe_str(error)
     try:
-        return words(error)
+        return words[-1](error)
     except Exception:
         return ""
+
+
+def has_words(error: BaseException) -> bool:
+    """Whether somebody puts the messages of this exception's package in other words."""
+    return bool(_words) and _package(error) in _words
 
 
 def _package(error: BaseException) -> str:
@@ -83,7 +91,7 @@ def _put_messages(shown: traceback.TracebackException, error: BaseException, see
     if id(error) in seen:
         return
     seen.add(id(error))
-    if _package(error) in _words:
+    if has_words(error):
         shown._str = message(error)  # type: ignore[attr-defined]
         shown.__notes__ = None
     pairs = [(shown.__cause__, error.__cause__), (shown.__context__, error.__context__)]

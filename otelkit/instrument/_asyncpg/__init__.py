@@ -8,6 +8,7 @@ it makes the spans.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -163,3 +164,12 @@ def _observed(method: Any, calls: Calls, begin: Begin) -> Any:
         return result
 
     return observed
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

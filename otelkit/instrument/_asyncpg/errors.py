@@ -1,40 +1,25 @@
 """What telemetry may say of a failed operation: its kind and a message without values.
 
-A server's DETAIL, HINT and CONTEXT are never shown: ``Key (email)=(a@b.c) already exists``. The primary
-message is shown without numbers, and a quoted word stays only where it names something that the
-statement or the error names anyway. Texts that the application writes (``RAISE``, codecs, sources of
-records) are not shown at all.
+Of a server's error its primary message is shown as `server_words` has it, of asyncpg's own ones what
+stands before the value. Texts that the application writes (codecs, sources of records) are not shown.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from otelkit.instrument._sql.lexer import NAME, WORD, tokens
+from otelkit.instrument._sql.words import first_line, server_words, without_numbers, without_quoted
 from otelkit.processors.exceptions import class_name
-from otelkit.processors.plain import safe_str
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Failure", "frames", "of"]
 
-_MAX_MESSAGE = 1_024
 _MAX_FRAMES = 50
-# The signs that PostgreSQL's translations quote with: " ' ` and the typographic ones.
-_QUOTES = frozenset("\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a")
-_NUMBER = re.compile(r"(?<![\w$])[0-9][\w.:+-]*")
-_QUOTED = re.compile(r'"([^"]*)"')
-# Classes of SQLSTATE whose messages are the server's own words; in class 22 the quoted ones are values.
-# Source: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
-_OWN_WORDS = re.compile(r"0[89AB]|2[0-8BD]|3[4BDF]|4[024]|5[34578]")
-_DATA = "22"
-# The places where procedural languages raise what a function tells them, under any SQLSTATE.
-_PROCEDURAL = frozenset({"pl_exec.c", "plpy_elog.c", "plperl.c", "pltcl.c"})
 _IDENTIFIERS = ("schema_name", "table_name", "column_name", "data_type_name", "constraint_name")
 
 
@@ -86,14 +71,13 @@ def frames(trace: TracebackType | None) -> str:
 
 
 def _server_message(error: BaseException, sqlstate: str, statement: str) -> str:
-    if not _OWN_WORDS.match(sqlstate) or getattr(error, "server_source_filename", None) in _PROCEDURAL:
-        return ""
-    message = _first_line(error)
-    if sqlstate[:2] == _DATA:
-        return _without_numbers(_without_quoted(message))
-    known = {word.strip('"') for kind, word in tokens(statement) if kind in {WORD, NAME}}
-    known |= {value for name in _IDENTIFIERS if isinstance(value := getattr(error, name, None), str)}
-    return _without_numbers(_with_known(message, known))
+    return server_words(
+        _first_line(error),
+        sqlstate,
+        source=getattr(error, "server_source_filename", None),
+        names=(getattr(error, name, None) for name in _IDENTIFIERS),
+        statement=statement,
+    )
 
 
 def _client_message(error: BaseException) -> str:
@@ -103,31 +87,8 @@ def _client_message(error: BaseException) -> str:
     message = _first_line(error)
     if isinstance(error, (ValueError, asyncpg.PostgresError)):  # "invalid input for ... $1: VALUE"
         message = message.partition(":")[0]
-    return _without_numbers(_without_quoted(message))
+    return without_numbers(without_quoted(message))
 
 
 def _first_line(error: BaseException) -> str:
-    message = error.args[0] if error.args else ""
-    return safe_str(message)[:_MAX_MESSAGE].partition("\n")[0]
-
-
-def _without_quoted(message: str) -> str:
-    """Nothing between the first and the last quote: what is quoted may hold quotes itself."""
-    quotes = [at for at, character in enumerate(message) if character in _QUOTES]
-    return message if not quotes else f"{message[: quotes[0]]}?{message[quotes[-1] + 1 :]}"
-
-
-def _with_known(message: str, known: set[str]) -> str:
-    """Quoted names stay up to the first quoted text that is none."""
-    if message.count('"') % 2:  # a quote that is part of a value: nobody knows which
-        return _without_quoted(message)
-    kept = 0
-    for found in _QUOTED.finditer(message):
-        if not known.issuperset(found[1].split(".")):
-            break
-        kept = found.end()
-    return message[:kept] + _without_quoted(message[kept:])
-
-
-def _without_numbers(message: str) -> str:
-    return _NUMBER.sub("?", message)
+    return first_line(error.args[0] if error.args else "")

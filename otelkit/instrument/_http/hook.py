@@ -20,6 +20,7 @@ from otelkit import _guard
 from otelkit.instrument._http import asgi, native, request, server_errors
 from otelkit.instrument._http.paths import own_paths
 from otelkit.logs.patch import Patch
+from otelkit.pipeline.spans import Unrecorded
 from otelkit.process import watch_loop
 from otelkit.processors.context import attach, detach, with_span
 
@@ -196,7 +197,7 @@ def unrecorded() -> Iterator[None]:
     Log records are made as ever.
     """
     ids = _ids.generate_trace_id(), _ids.generate_span_id()
-    parent = trace.NonRecordingSpan(trace.SpanContext(*ids, is_remote=False))
+    parent = Unrecorded(trace.SpanContext(*ids, is_remote=False))
     token = attach(with_span(parent))
     try:
         yield

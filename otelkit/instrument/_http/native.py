@@ -78,6 +78,7 @@ class _OnSpan:
     def emit(self, record: Any = None, *, exception: BaseException | None = None, **fields: Any) -> None:
         """Take an exception as an event, hand anything else on."""
         if exception is not None:
-            self._span.record_exception(exception)
+            if self._span.is_recording():  # not behind the answer, where a background task fails
+                self._span.record_exception(exception)
         elif self._logger is not None:
             self._logger.emit(record, **fields) if record is not None else self._logger.emit(**fields)

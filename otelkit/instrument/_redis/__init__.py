@@ -158,6 +158,7 @@ class _Redis:
             self._patches.take_back()
             self._undo_words()
             return
+        self._undo_words()
         self._undo_words = put_words("redis", lambda error: errors.failure(error).message)
         try:
             methods.patch(self._patches, self)

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from otelkit import _guard
-from otelkit.instrument._sql import statements
+from otelkit.instrument._sql import Statement, statements
 from otelkit.processors.exceptions import class_name
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ValuelessProvider"]
 
-_TEXTS = ("db.query.text", "db.statement")
+_TEXTS = {"db.query.text": "db.operation.name", "db.statement": "db.operation"}
+_OPERATIONS = frozenset(_TEXTS.values())
+_NEW_TEXT = "db.query.text"
 _SYSTEMS = ("db.system.name", "db.system")
 _VALUES = "db.statement.parameters"
 _POSTGRESQL = "postgresql"
@@ -114,7 +116,7 @@ class _Valueless:
             for key, value in attributes.items():
                 if key in _TEXTS:
                     self._held[key] = value
-                elif key != _VALUES:
+                elif key != _VALUES and key not in _OPERATIONS:  # made of the statement's first word
                     plain[key] = value
                 if key in _SYSTEMS:
                     self._system = str(value)
@@ -129,11 +131,13 @@ class _Valueless:
         held, self._held = self._held, {}
         shown: dict[str, str] = {}
         for key, query in held.items():
-            text, summary = _read(query, postgresql=self._system == _POSTGRESQL)
-            shown[key] = text
-            if key == _TEXTS[0] and summary:
-                shown["db.query.summary"] = summary
-                span.update_name(summary)
+            found = _read(query, postgresql=self._system == _POSTGRESQL)
+            shown[key] = found.text
+            if found.operation:
+                shown[_TEXTS[key]] = found.operation
+            if key == _NEW_TEXT and found.summary:
+                shown["db.query.summary"] = found.summary
+                span.update_name(found.summary)
         return shown
 
     def set_status(self, status: Any, description: str | None = None) -> None:
@@ -151,19 +155,18 @@ class _Valueless:
         self.set_attributes(told)
 
 
-def _read(query: Any, *, postgresql: bool) -> tuple[str, str]:
-    """Text and summary of a statement.
+def _read(query: Any, *, postgresql: bool) -> Statement:
+    """What may be told of a statement.
 
     Where the database may write strings in another way than PostgreSQL (in double quotes, with a
     backslash, comments behind a number sign) and the statement has such a sign, only its first word
     is certain.
     """
-    found = statements.get(query)
     if postgresql or not isinstance(query, str) or not any(sign in query for sign in '"\\#'):
-        return found.text, found.summary
+        return statements.get(query)
     first = query.split(None, 1)[:1]
     word = first[0] if first and first[0].isalpha() else ""
-    return word, word
+    return Statement(text=word, summary=word, operation=word)
 
 
 def _name(name: str) -> str:

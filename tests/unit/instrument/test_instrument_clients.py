@@ -176,3 +176,15 @@ def test_the_current_span_is_the_applications():
 
     assert "SELECT ?" == telemetry.span("SELECT").attributes["db.query.text"]
     assert telemetry.span("SELECT").span_id == telemetry.span("inner").parent_id
+
+
+def test_mysql_says_its_number():
+    """Of an error of MySQL's drivers the number alone, as its messages quote rows; and not for longer than wanted."""
+    from otelkit.processors.exceptions import message
+
+    refused = type("IntegrityError", (Exception,), {"__module__": "pymysql.err"})
+    error = refused(1062, f"Duplicate entry '{SECRET}' for key 'email'")
+    with instrumented("sqlalchemy"):
+        assert "1062" == message(error)
+
+    assert SECRET in message(error)

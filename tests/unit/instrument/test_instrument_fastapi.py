@@ -8,7 +8,7 @@ import weakref
 
 import fastapi
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import BackgroundTasks, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
 
 import otelkit
@@ -86,6 +86,21 @@ def test_an_answer_that_says_failure_is_no_exception():
         assert [503] == ask(shop(), "/refused")
 
     assert ("ERROR", ()) == (telemetry.spans[0].status, telemetry.spans[0].events)
+
+
+def test_a_background_task_fails_behind_the_answer():
+    """The request has been answered and its span has ended: nothing more is said but the server's line."""
+    app = shop()
+
+    @app.get("/later")
+    async def later(tasks: BackgroundTasks):
+        tasks.add_task(int, "no number")
+
+    with instrumented() as telemetry:
+        assert [200] == ask(app, "/later")
+
+    assert ("GET /later", "UNSET") == (telemetry.spans[0].name, telemetry.spans[0].status)
+    assert ["httpx"] == [record.logger for record in telemetry.logs]
 
 
 def test_the_servers_line_joins_the_request(caplog):

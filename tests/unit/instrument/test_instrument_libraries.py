@@ -195,6 +195,34 @@ def test_an_official_one_that_fails_half_way_is_taken_back():
     assert ["half", "back"] == done
 
 
+def test_an_official_one_that_fails_to_go_off_can_be_turned_on_again():
+    """It is not taken for one that the user has turned on, which would be left alone."""
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+    from otelkit.instrument import _official
+
+    class Stuck(BaseInstrumentor):
+        def instrumentation_dependencies(self):
+            return ()
+
+        def _instrument(self, **options):
+            """Done."""
+
+        def _uninstrument(self, **options):
+            raise LookupError("no listener")
+
+    module = type(sys)("stuck")
+    module.Stuck = Stuck
+    turn_on = _official.official("stuck:Stuck")
+    sys.modules["stuck"] = module
+    try:
+        with pytest.raises(LookupError):
+            turn_on(Settings(service_name="test"))()
+        assert turn_on(Settings(service_name="test")) is not _official.nothing
+    finally:
+        del sys.modules["stuck"]
+
+
 def test_importing_the_room_imports_no_library():
     """Neither the room nor the installation of all imports a library for the program."""
     code = (

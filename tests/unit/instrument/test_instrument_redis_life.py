@@ -12,8 +12,8 @@ from otelkit import testing
 
 redis = pytest.importorskip("redis")
 
-from otelkit.instrument._redis import methods as _redis_methods  # noqa: E402 - after the library is known to be there
 from otelkit.instrument._redis import LIBRARY, instrument_client  # noqa: E402
+from otelkit.instrument._redis import methods as _redis_methods  # noqa: E402 - after the library is known to be there
 from otelkit.instrument._redis.calls import Calls  # noqa: E402
 from otelkit.settings import Settings  # noqa: E402
 

@@ -85,3 +85,28 @@ def test_every_way_out(words, telemetry):
     shown = repr((telemetry.spans, telemetry.logs))
     assert "6 characters" in shown
     assert "secret" not in shown
+
+
+def test_a_status_that_repeats_the_message(words, telemetry):
+    """What the API's own helpers say in the status of a span is put in the same words."""
+    from opentelemetry import trace
+
+    span = otelkit.get_tracer().start_span("api")
+    with pytest.raises(Leaky):
+        with trace.use_span(span, end_on_exit=True):
+            raise Leaky("secret")
+
+    assert "Leaky: 6 characters" == telemetry.span("api").error
+    assert "secret" not in repr([span.events for span in telemetry.spans])
+
+
+def test_the_last_words_count_and_others_stay():
+    """Two who put words for one package: the last one's are used, and the first one's when he goes."""
+    first = exceptions.put_words("leaky", lambda error: "first")
+    second = exceptions.put_words("leaky", lambda error: "second")
+
+    assert "second" == exceptions.message(Leaky())
+    second()
+    assert "first" == exceptions.message(Leaky())
+    first()
+    assert "plain" == exceptions.message(Leaky("plain"))
