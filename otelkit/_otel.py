@@ -179,6 +179,20 @@ def release_reader(reader: MetricReader) -> None:
     MeterProvider._all_metric_readers.discard(reader)
 
 
+_SDK_LIMIT = 2_000  # from 1.45.2 on
+
+
+def allow_series(reader: MetricReader, count: int) -> None:
+    """Let each instrument have ``count`` attribute sets, beside the empty one and the overflow.
+
+    The SDK's default is raised where it has one; a limit that the reader was given stays.
+    """
+    limits: dict[type, int] = getattr(reader, "_instrument_class_cardinality_limit", {})
+    for kind, limit in limits.items():
+        if limit == _SDK_LIMIT:
+            limits[kind] = max(limit, count + 2)
+
+
 def change_collected(reader: Any, change: Callable[[MetricsData], MetricsData]) -> None:
     """Give a reader of a meter provider what ``change`` makes of each collection."""
     collect = reader._collect
@@ -500,6 +514,7 @@ class MetricStream(NamedTuple):
         name: Its OpenTelemetry name, after views.
         unit: Its unit in UCUM.
         kind: ``counter``, ``up_down_counter``, ``gauge`` or ``histogram``; empty for any other.
+        scope: The name of its scope.
         observed: Whether it is measured by callbacks.
         bounds: A histogram's upper bounds.
     """
@@ -508,6 +523,7 @@ class MetricStream(NamedTuple):
     name: str
     unit: str
     kind: str
+    scope: str
     observed: bool
     bounds: tuple[float, ...]
 
@@ -538,6 +554,7 @@ def _stream(instrument: Any, match: Any) -> MetricStream:
         name=match._name,
         unit=instrument.unit or "",
         kind=_stream_kind(instrument, template),
+        scope=instrument.instrumentation_scope.name,
         observed=isinstance(instrument, Asynchronous),
         bounds=tuple(getattr(template, "_boundaries", ())),
     )
@@ -586,17 +603,16 @@ def last_values(series: Sequence[Any]) -> list[float | None]:
 
 def histograms_so_far(series: Sequence[Any], buckets: int) -> list[float]:
     """Of each series of a histogram the sum of its observations and the count in each bucket, in a row."""
-    flat: list[float] = []
+    since: list[float] = []
+    before: list[float] = []
     empty = (0,) * buckets
     for one in series:
-        with one._lock:  # the SDK goes on counting in the list of what was added since
-            since, before = one._value, one._previous_value
-            flat.append(one._sum + one._previous_sum)
-            if since is None or before is None:
-                flat += since or before or empty
-            else:
-                flat += map(add, since, before)
-    return flat
+        with one._lock:
+            since.append(one._sum)
+            since += one._value or empty
+            before.append(one._previous_sum)
+            before += one._previous_value or empty
+    return list(map(add, since, before))  # at once: an addition for each series costs half as much again
 
 
 def has_observed(reader: Any) -> bool:

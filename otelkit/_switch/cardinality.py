@@ -64,7 +64,7 @@ class Cardinality:
 
     def _worst(self) -> str:
         values = defaultdict(set)
-        for pairs in self.known:
+        for pairs in tuple(self.known):  # another thread may add its last one
             for key, value in pairs:
                 values[key].add(value)
         if not values:

@@ -20,7 +20,7 @@ from otelkit.llm._record import SCOPE, Asked, name_of
 from otelkit.llm._stream import AsyncStream, Stream
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.exceptions import class_name, status_text
-from otelkit.processors.usage import Usage, count, model_of, text, usage_of
+from otelkit.processors.usage import Usage, count, joined, model_of, text, usage_of
 
 __all__ = ["Call", "track"]
 
@@ -193,7 +193,7 @@ class Call:
             cached_tokens: Those of the input that came from a cache.
             model: The model that answered.
         """
-        self._usage = _joined(
+        self._usage = joined(
             _NOTHING,
             Usage(count(input_tokens), count(output_tokens), None, text(model), count(cached_tokens)),
         )
@@ -228,7 +228,7 @@ class Call:
                 self._first_chunk_s = time.perf_counter() - self._began
             found = usage_of(chunk)
             if found is not None:
-                self._usage = _joined(self._usage, found)
+                self._usage = joined(self._usage, found)
             self._take(chunk)
             if self._content is not None:
                 self._add_text(_answer.texts(chunk))
@@ -302,7 +302,7 @@ class Call:
         usage = self._usage
         model = usage.model or self._model
         error_type = None if self._error is None else class_name(type(self._error))
-        spent = _record.record_usage(self._asked, _joined(Usage(None, None, None, model), usage))
+        spent = _record.record_usage(self._asked, joined(Usage(None, None, None, model), usage))
         _record.record_duration(self._asked, seconds, model=model, error_type=error_type)
         if self._first_chunk_s is not None:
             _record.record_first_chunk(self._asked, self._first_chunk_s, model=model)
@@ -326,20 +326,3 @@ class Call:
         if self._texts:
             found["gen_ai.output.messages"] = _content.output_messages(self._texts, self._reasons)
         self._span.set_attributes({name: value for name, value in found.items() if value is not None})
-
-
-def _joined(one: Usage, other: Usage) -> Usage:
-    """What two chunks of a stream say together: counts only grow, and each may tell its part."""
-    given = _larger(one.input_tokens, other.input_tokens)
-    output = _larger(one.output_tokens, other.output_tokens)
-    total = _larger(one.total_tokens, other.total_tokens)
-    if given is not None or output is not None:
-        total = _larger(total, (given or 0) + (output or 0))
-    cached = _larger(one.cached_tokens, other.cached_tokens)
-    return Usage(given, output, total, other.model or one.model, cached)
-
-
-def _larger(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return max(one, other)

@@ -113,6 +113,12 @@ class AsyncStream(_Passing):
         self._listener._on_chunk(chunk)
         return chunk
 
+    def close(self) -> Any:
+        """The source's own, as it is with the clients of OpenAI and Anthropic."""
+        closing = self._source.close()
+        self._end()
+        return closing
+
     async def aclose(self) -> None:
         """Close the source, if it can be closed."""
         try:

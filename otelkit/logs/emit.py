@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard, _otel
 from otelkit.logs.levels import severity
-from otelkit.processors.limits import log_value
+from otelkit.processors.limits import MAX_LENGTH, log_value
 from otelkit.processors.redact import Shaped
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def _attributes(event: Event) -> Shaped:
         attributes["code.line.number"] = line
     if event.failure is not None:
         attributes["exception.type"] = event.failure.kind
-        attributes["exception.message"] = event.failure.message
-        attributes["exception.stacktrace"] = event.failure.traceback
+        attributes["exception.message"] = event.failure.message[:MAX_LENGTH]
+        attributes["exception.stacktrace"] = event.failure.traceback[-MAX_LENGTH:]  # its end says what it was
     if event.stack is not None:
-        attributes["code.stacktrace"] = event.stack
+        attributes["code.stacktrace"] = event.stack[-MAX_LENGTH:]
     return attributes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
@@ -115,13 +116,20 @@ def _recorder(function: Any, row: _registry.Monitored, *, span: bool, log: bool)
 def _wrapped(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(function):
         wrapper: Callable[..., Any] = of_async_generator(function, recorder.begin)
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_of(function)):
         wrapper = _coroutine(function, recorder)
     elif inspect.isgeneratorfunction(function):
         wrapper = of_generator(function, recorder.begin)
+        if getattr(function, "__code__", wrapper.__code__).co_flags & inspect.CO_ITERABLE_COROUTINE:
+            wrapper = types.coroutine(wrapper)
     else:
         wrapper = _plain(function, recorder)
     return functools.wraps(function)(wrapper)
+
+
+def _call_of(function: Callable[..., Any]) -> Any:
+    """The method behind an object that can be called."""
+    return getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is wanted
 
 
 def _plain(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ call (fused into one record, say) replaces these two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from otelkit.monitor._size import data_of, size_of
 from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.exceptions import status_text
 from otelkit.processors.plain import class_name
-from otelkit.processors.usage import usage_of
+from otelkit.processors.usage import joined, usage_of
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -73,7 +73,7 @@ class Recorder:
                 span = tracer.start_span(self.row.function, attributes=self._span_attributes)
                 call.span = span
                 call.context = with_span(span)
-            call.active_in = self.series().run
+            call.active_in = self.series().run.active
             call.active_in.begun += 1
         except Exception:
             _guard.swallowed("monitor.begin")
@@ -129,7 +129,7 @@ class Call:
         self._size: int | None = None
         self.span: trace.Span | None = None
         self.context: Context | None = None
-        self.active_in: _run.Run | None = None
+        self.active_in: _run.Active | None = None
         self._began = perf_counter()
 
     def enter(self) -> None:
@@ -184,7 +184,7 @@ class Call:
             if self._recorder.row.track_tokens:
                 usage = usage_of(result)
                 if usage is not None:
-                    self._usage = usage if self._usage is None else _later(self._usage, usage)
+                    self._usage = usage if self._usage is None else joined(self._usage, usage)
             there, data = data_of(result)
             if there:
                 self._size = (self._size or 0) + size_of(data)
@@ -249,21 +249,6 @@ class Call:
             span.end()
         except Exception:
             _guard.swallowed("monitor.span")
-
-
-def _later(before: Usage, after: Usage) -> Usage:
-    """The usage of a stream: its chunks count from its beginning, each what it knows."""
-    given = before.input_tokens if after.input_tokens is None else after.input_tokens
-    output = before.output_tokens if after.output_tokens is None else after.output_tokens
-    whole = after.input_tokens is not None and after.output_tokens is not None
-    total = after.total_tokens if whole or given is None or output is None else given + output
-    return replace(
-        after,
-        input_tokens=given,
-        output_tokens=output,
-        total_tokens=total,
-        model=after.model or before.model,
-    )
 
 
 def _status(error: BaseException | None) -> str:

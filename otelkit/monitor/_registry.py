@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 __all__ = ["Monitored", "add", "endpoints"]
@@ -31,18 +30,15 @@ class Monitored:
     errors: tuple[str, ...] = ()
 
 
-_lock = threading.Lock()
-_rows: dict[Monitored, None] = {}
+_rows: dict[Monitored, None] = {}  # no lock: a collection asks for it, and a fork's child would inherit it
 
 
 def add(row: Monitored) -> None:
     """Remember that a function is monitored; the same one twice is one row."""
-    with _lock:
-        if len(_rows) < _MOST:
-            _rows.setdefault(row)
+    if len(_rows) < _MOST:
+        _rows.setdefault(row)
 
 
 def endpoints() -> tuple[Monitored, ...]:
     """All monitored functions of the process, in the order in which they were decorated."""
-    with _lock:
-        return tuple(_rows)
+    return tuple(_rows)

@@ -2,8 +2,8 @@
 
 A counter of the SDK costs half a span at each call. Here a call adds to plain numbers, and an observed
 instrument of each run's own meter reads them: the same series, at a hundredth of the price, there from
-the beginning at zero. A run's numbers are its own: another `otelkit.init`, a capture in a test or a
-fork's child begins with none.
+the beginning at zero. `otelkit.readings` looks them up as they are, see `otelkit.pipeline.metrics.Tally`.
+A run's numbers are its own: another `otelkit.init`, a capture in a test or a fork's child begins with none.
 
 A number is changed without a lock, see `otelkit.delivery.queue.Memory`; a lock could be held by the very
 thread in which the garbage collector closes a monitored generator.
@@ -11,7 +11,8 @@ thread in which the garbage collector closes a monitored generator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import Observation
@@ -21,11 +22,10 @@ from otelkit._switch.cardinality import DEFAULT_LIMIT, Cardinality
 from otelkit.monitor._registry import endpoints
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Meter
-
     from otelkit.monitor._registry import Monitored
+    from otelkit.pipeline.metrics import Metrics, Tally
 
-__all__ = ["SCOPE", "STATUSES", "Cell", "Run", "present"]
+__all__ = ["SCOPE", "STATUSES", "Active", "Cell", "Run", "present"]
 
 SCOPE = "otelkit.monitor"
 STATUSES = ("success", "error", "cancelled")
@@ -44,8 +44,11 @@ class Cell:
 class _Counter:
     """A counter's series in one run."""
 
-    def __init__(self, name: str, limit: int) -> None:
-        self._sets = Cardinality(name, limit)
+    kind = "counter"
+
+    def __init__(self, row: catalog.Instrument, limit: int) -> None:
+        self.name, self.unit = row.name, row.unit
+        self._sets = Cardinality(row.name, limit)
         self._cells: dict[frozenset[tuple[str, Any]], Cell] = {}
 
     def cell(self, **attributes: str) -> Cell:
@@ -57,9 +60,27 @@ class _Counter:
             found = self._cells.setdefault(frozenset(admitted.items()), Cell(admitted))
         return found
 
-    def observe(self, _options: Any) -> Iterable[Observation]:
-        """Each series as it is now."""
-        return [Observation(cell.count, cell.attributes) for cell in tuple(self._cells.values())]
+    def series(self) -> Sequence[tuple[Mapping[str, Any], float]]:
+        return [(cell.attributes, cell.count) for cell in tuple(self._cells.values())]
+
+
+class Active:
+    """How many calls are under way, in one run.
+
+    Attributes:
+        begun, ended: How many calls have.
+    """
+
+    kind = "up_down_counter"
+
+    def __init__(self, row: catalog.Instrument) -> None:
+        self.name, self.unit = row.name, row.unit
+        self.begun = 0
+        self.ended = 0
+
+    def series(self) -> Sequence[tuple[Mapping[str, Any], float]]:
+        ended = self.ended  # first: a call that begins and ends meanwhile must not make it negative
+        return [({}, self.begun - ended)] if self.begun or endpoints() else []
 
 
 class Run:
@@ -67,18 +88,16 @@ class Run:
 
     Attributes:
         prefix: The first part of the instruments' names.
-        requests, errors: The counters.
-        begun, ended: How many calls have.
+        requests, errors, active: What is counted.
     """
 
-    __slots__ = ("begun", "ended", "errors", "prefix", "requests")
+    __slots__ = ("active", "errors", "prefix", "requests")
 
     def __init__(self, *, prefix: str, limit: int) -> None:
         self.prefix = prefix
-        self.requests = _Counter(catalog.row("requests", prefix=prefix).name, limit)
-        self.errors = _Counter(catalog.row("errors", prefix=prefix).name, limit)
-        self.begun = 0
-        self.ended = 0
+        self.requests = _Counter(catalog.row("requests", prefix=prefix), limit)
+        self.errors = _Counter(catalog.row("errors", prefix=prefix), limit)
+        self.active = Active(catalog.row("active_connections", prefix=prefix))
 
     def expect(self, row: Monitored) -> None:
         """Let the series of a monitored function exist, at zero: `rate` sees no first error otherwise."""
@@ -87,18 +106,22 @@ class Run:
         for error in row.errors:
             self.errors.cell(error_type=error, method=row.method)
 
-    def publish(self, meter: Meter) -> None:
-        """Let ``meter`` read the counts from now on."""
-        for key, counter in (("requests", self.requests), ("errors", self.errors)):
-            row = catalog.row(key, prefix=self.prefix)
-            meter.create_observable_counter(row.name, [counter.observe], row.unit, row.meaning)
-        row = catalog.row("active_connections", prefix=self.prefix)
-        meter.create_observable_up_down_counter(row.name, [self._active], row.unit, row.meaning)
+    def publish(self, metrics: Metrics) -> None:
+        """Let these meters, and the readings, see the counts from now on."""
+        meter = metrics.get_meter(SCOPE)
+        for key, tally in (
+            ("requests", self.requests),
+            ("errors", self.errors),
+            ("active_connections", self.active),
+        ):
+            metrics.tallies[SCOPE, tally.name] = tally  # before a collection can find the instrument
+            create = getattr(meter, f"create_observable_{tally.kind}")
+            meaning = catalog.row(key, prefix=self.prefix).meaning
+            create(tally.name, [partial(_observe, tally)], tally.unit, meaning)
 
-    def _active(self, _options: Any) -> Iterator[Observation]:
-        ended = self.ended  # first: a call that begins and ends meanwhile must not make it negative
-        if self.begun or endpoints():
-            yield Observation(self.begun - ended)
+
+def _observe(tally: Tally, _options: Any) -> Sequence[Observation]:
+    return [Observation(number, attributes) for attributes, number in tally.series()]
 
 
 _present = Run(prefix=catalog.DEFAULT_PREFIX, limit=DEFAULT_LIMIT)
@@ -119,7 +142,7 @@ def _turned(target: _switch.Target) -> None:
         else:
             run = Run(prefix=metrics.prefix, limit=metrics.cardinality_limit)
             metrics.rooms[SCOPE] = run
-            run.publish(metrics.get_meter(SCOPE))
+            run.publish(metrics)
         for row in endpoints():
             run.expect(row)
     _present = run

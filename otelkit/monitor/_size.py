@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from io import IOBase
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -13,21 +15,35 @@ __all__ = ["MOST_ITEMS", "data_of", "size_of"]
 MOST_ITEMS = 10_000
 """How many values of nested data are looked at; what is beyond them is not counted."""
 
-_LONG = 65_536
+_MOST_ESCAPED = 65_536  # characters in which what JSON escapes is looked for; it is rare
 _DEEPEST = 50
 _ABSENT = object()
 
 
 def data_of(result: Any) -> tuple[bool, Any]:
-    """Whether ``result`` has ``data`` (attribute, or key of a mapping), and that data."""
+    """Whether ``result`` has ``data`` (attribute, or key of a mapping), and that data.
+
+    Of a response that is still to be streamed (urllib3's, werkzeug's) nothing is read: to ask for its
+    ``data`` would be to take it away from the application.
+    """
+    if result is None:
+        return False, None
+    kind: Any = type(result)
     try:
         if isinstance(result, Mapping):
             found = result.get("data", _ABSENT)
+        elif _streams(kind) and getattr(result, "is_streamed", True) is True:
+            found = _ABSENT
         else:
             found = getattr(result, "data", _ABSENT)
     except Exception:
         return False, None
     return (False, None) if found is _ABSENT else (True, found)
+
+
+@lru_cache(maxsize=256)
+def _streams(kind: type) -> bool:
+    return issubclass(kind, IOBase) or hasattr(kind, "is_streamed")
 
 
 def size_of(data: Any) -> int:
@@ -53,21 +69,28 @@ class _Walk:
 
     def __init__(self) -> None:
         self._left = MOST_ITEMS
+        self._escaped_left = _MOST_ESCAPED
         self._path: set[int] = set()
 
     def size(self, data: Any) -> int:
         if self._left <= 0:
             return 0
         self._left -= 1
+        if type(data) is float:
+            return len(repr(data))
         if isinstance(data, str):
-            return _utf8(data) + 2 if len(data) > _LONG else _utf8(encode_basestring(data))
+            return self._text(data)
         if data is None or data is True:
             return 4
         if data is False:
             return 5
-        if isinstance(data, (dict, list, tuple)):
+        if isinstance(data, (dict, list, tuple, set, frozenset)):
             return self._inside(data)
         return _utf8(safe_str(data))
+
+    def _text(self, text: str) -> int:
+        self._escaped_left -= len(text)
+        return _utf8(text) + 2 if self._escaped_left < 0 else _utf8(encode_basestring(text))
 
     def _inside(self, data: Any) -> int:
         if id(data) in self._path or len(self._path) > _DEEPEST:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otelkit.settings import Settings
 
-__all__ = ["Metrics", "PullReader", "build", "count_points"]
+__all__ = ["Metrics", "PullReader", "Tally", "build", "count_points"]
 
 
 class PullReader(MetricReader):
@@ -56,6 +56,22 @@ class PullReader(MetricReader):
         """Nothing is held."""
 
 
+class Tally(Protocol):
+    """What this process counts in numbers of its own, from 0 on, and lets its meters observe.
+
+    Attributes:
+        name, unit, kind: Of the metric; the kind is ``counter`` or ``up_down_counter``.
+    """
+
+    name: str
+    unit: str
+    kind: str
+
+    def series(self) -> Sequence[tuple[Mapping[str, Any], float]]:
+        """Attributes and number of each series now, in an order that only grows; from any thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The meters of one runtime.
@@ -68,6 +84,7 @@ class Metrics:
         cardinality_limit: How many attribute sets an instrument may have.
         prefix: The first part of the names of the standard instruments.
         rooms: What other rooms keep for as long as these meters live, by the room's name.
+        tallies: What is observed and need not be asked for, by scope and name.
         began: When they were made, in seconds of the monotonic clock.
     """
 
@@ -78,6 +95,7 @@ class Metrics:
     cardinality_limit: int
     prefix: str
     rooms: dict[str, Any] = field(default_factory=dict)
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def get_meter(
@@ -115,6 +133,8 @@ def build(
                 "Give objects of opentelemetry.sdk.metrics.export.MetricReader.",
                 strict=settings.strict,
             )
+    for reader in (*readers, *usable):
+        _otel.allow_series(reader, settings.cardinality_limit)
     sdk = MeterProvider(
         metric_readers=[*readers, *usable],
         resource=resource,

@@ -5,7 +5,9 @@ A generator runs in pieces, between which its caller goes on in another context,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
 from typing import Any, Protocol
 
 __all__ = ["Steps", "of_async_generator", "of_generator"]
@@ -54,6 +56,7 @@ def of_generator(
                 try:
                     item = step(given)
                 finally:
+                    given = None  # what was thrown in refers to this frame
                     steps.leave()
                 steps.seen(item)
                 try:
@@ -89,12 +92,13 @@ def of_async_generator(
         steps = begin()
         try:
             body = function(*args, **kwargs)
-            step, given = body.asend, None
+            step, given = partial(_first, body), None
             while True:
                 steps.enter()
                 try:
                     item = await step(given)
                 finally:
+                    given = None  # as above
                     steps.leave()
                 steps.seen(item)
                 try:
@@ -119,3 +123,20 @@ def of_async_generator(
             steps.end()
 
     return wrapper
+
+
+def _first(body: AsyncGenerator[Any, Any], given: None) -> Any:
+    """The first step of a body, of which the event loop does not learn: it is closed by its wrapper.
+
+    A loop that ends closes all that it knows at once, and one of the two would find the other closing.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave_to_wrapper)
+    try:
+        return body.asend(given)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave_to_wrapper(_body: object) -> None:
+    """A body that is released with its wrapper, which has a finalizer of its own."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from otelkit.processors.plain import safe_str
 
-__all__ = ["MAX_NAME", "Usage", "count", "field", "model_of", "text", "usage_of"]
+__all__ = ["MAX_NAME", "Usage", "count", "field", "joined", "model_of", "text", "usage_of"]
 
 MAX_NAME = 200
 """Characters of a model's name at most."""
@@ -33,9 +33,10 @@ _HOMES = (
     ("response_metadata", "token_usage"),
     ("response_metadata", "usage"),
     ("llm_output", "token_usage"),
-    # Events of streams: Anthropic's message_start, the last one of OpenAI's Responses.
+    # Events of streams: Anthropic's message_start, the last ones of OpenAI's Responses and of Bedrock.
     ("message", "usage"),
     ("response", "usage"),
+    ("metadata", "usage"),
 )
 _MODELS = (
     ("model",),
@@ -67,8 +68,9 @@ _CACHED = (
 # Anthropic and Bedrock: (read from the cache, written to it), neither in the count of the input.
 _CACHE_READ = ("cache_read_input_tokens", "cacheReadInputTokens")
 _CACHE_WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
-# Gemini: not in the count of the candidates.
+# Gemini: neither in the count of the candidates nor in that of the prompt.
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+_TOOLS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,25 @@ def model_of(result: Any) -> str | None:
     return next((name for path in _MODELS if (name := text(_follow(result, path))) is not None), None)
 
 
+def joined(one: Usage, other: Usage) -> Usage:
+    """What two chunks of a stream say together: counts only grow, and each may tell its part."""
+    given = _larger(one.input_tokens, other.input_tokens)
+    output = _larger(one.output_tokens, other.output_tokens)
+    total = _larger(_larger(one.total_tokens, other.total_tokens), _sum(given, output))
+    cached = _larger(one.cached_tokens, other.cached_tokens)
+    return Usage(given, output, total, other.model or one.model, cached)
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)
+
+
 def _parsed(found: Any, result: Any) -> Usage | None:
     given, output, total = _first(found, _INPUT), _first(found, _OUTPUT), _first(found, _TOTAL)
     read, written = _first(found, _CACHE_READ), _first(found, _CACHE_WRITTEN)
-    given = _sum(given, read, written)
+    given = _sum(given, read, written, _first(found, _TOOLS))
     output = _sum(output, _first(found, _THOUGHTS))
     if total is None:
         total = _sum(given, output)

@@ -61,7 +61,7 @@ class _Organ:
         self.pid = os.getpid()
         self._interval_s = settings.readings_interval_s
         self._history = History(
-            source_of(metrics.readers[0]),
+            source_of(metrics.readers[0], metrics.tallies),
             since=since,
             interval_s=self._interval_s,
             max_bytes=settings.readings_max_bytes,

@@ -13,10 +13,14 @@ from opentelemetry.sdk.resources import Resource
 
 from otelkit import _otel
 from otelkit.pipeline.metrics import PullReader
-from otelkit.readings._streams import Live, Stream, Told
+from otelkit.readings._streams import Live, Stream, Tallied, Told
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
+
+    from otelkit.pipeline.metrics import Tally
+
+    Tallies = Mapping[tuple[str, str], Tally]
 
 __all__ = ["Collected", "Sdk", "Source", "source_of"]
 
@@ -45,20 +49,26 @@ class Source(Protocol):
         ...
 
 
-def source_of(reader: MetricReader) -> Source:
-    """The source behind a cumulative reader that a meter provider has."""
-    return Sdk(reader) if sdk_is_as_known() else Collected(reader)
+def source_of(reader: MetricReader, tallies: Tallies | None = None) -> Source:
+    """The source behind a cumulative reader that a meter provider has.
+
+    Args:
+        reader: The reader.
+        tallies: What is observed and can be looked up, by scope and name; there may be more later.
+    """
+    return Sdk(reader, tallies) if sdk_is_as_known() else Collected(reader)
 
 
 class Sdk:
-    """Looks up the sums where the SDK keeps them; asks the callbacks of observed instruments."""
+    """Looks up the sums where the SDK and tallies keep them; asks the callbacks of observed instruments."""
 
-    def __init__(self, reader: MetricReader) -> None:
+    def __init__(self, reader: MetricReader, tallies: Tallies | None = None) -> None:
         self._reader = reader
+        self._tallies = {} if tallies is None else tallies
         self._lock = threading.Lock()
         self._known = 0
-        self._streams: dict[Any, Live | Told] = {}
-        self._live: tuple[Live, ...] = ()
+        self._streams: dict[Any, Stream] = {}
+        self._live: tuple[Stream, ...] = ()
         self._told: tuple[Told, ...] = ()
 
     def live(self) -> Sequence[Stream]:
@@ -84,16 +94,20 @@ class Sdk:
 
     def _discover(self) -> None:
         found = _otel.metric_streams(self._reader)
-        if len(found) == self._known:
+        tallies = dict(self._tallies)
+        if len(found) + len(tallies) == self._known:
             return
         with self._lock:
+            for name, tally in tallies.items():
+                if name not in self._streams:
+                    self._streams[name] = Tallied(tally)
             for one in found:
-                if one.key not in self._streams and one.kind:
+                if one.key not in self._streams and one.kind and (one.scope, one.name) not in tallies:
                     self._streams[one.key] = _told(one) if one.observed else Live(one)
             streams = tuple(self._streams.values())
             self._told = tuple(stream for stream in streams if isinstance(stream, Told))
-            self._live = tuple(stream for stream in streams if isinstance(stream, Live))
-            self._known = len(found)
+            self._live = tuple(stream for stream in streams if not isinstance(stream, Told))
+            self._known = len(found) + len(tallies)
 
 
 def _told(found: _otel.MetricStream) -> Told:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otelkit import _otel
 from otelkit.prometheus._names import exposed_name
 
-__all__ = ["Live", "Stream", "Told"]
+if TYPE_CHECKING:
+    from otelkit.pipeline.metrics import Tally
+
+__all__ = ["Live", "Stream", "Tallied", "Told"]
 
 Row = Sequence[float]
 
@@ -91,6 +94,23 @@ class Live(Stream):
             series = _otel.series_of(self._key)
             self._present = series, [_otel.series_attributes(one) for one in series]
         return self._present
+
+
+class Tallied(Stream):
+    """A stream of numbers that the process keeps itself, looked up there; its series begin at zero."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__(name=tally.name, unit=tally.unit, kind=tally.kind)
+        self._tally = tally
+
+    def attributes(self) -> Sequence[Mapping[str, Any]]:
+        return [attributes for attributes, _ in self._tally.series()]
+
+    def flat(self) -> Sequence[Any]:
+        return [number for _, number in self._tally.series()]
+
+    def born(self, first: int) -> Sequence[float]:
+        return [0.0] * (len(self._tally.series()) - first)
 
 
 class Told(Stream):

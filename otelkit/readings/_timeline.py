@@ -8,6 +8,7 @@ oldest go.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -63,7 +64,8 @@ def pack(flat: Sequence[float], width: int, before: Packed = ()) -> Packed:
         width: How many numbers a series has.
         before: The stream in the former snapshot.
     """
-    whole, step = array("d", flat), _step(width)
+    whole, step = array("d"), _step(width)
+    whole.frombytes(struct.pack(f"{len(flat)}d", *flat))  # an array of a list takes half as long again
     parts = [whole[start : start + step] for start in range(0, len(whole), step)]
     packed = tuple(
         before[position] if position < len(before) and _equal(before[position], part) else part

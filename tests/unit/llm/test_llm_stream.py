@@ -130,6 +130,27 @@ def test_time_to_first_chunk(telemetry):
     assert 1 == telemetry.metric("gen_ai.client.operation.time_to_first_chunk").count
 
 
+async def test_closed_by_the_clients_own_close(telemetry):
+    """The async streams of OpenAI and Anthropic have ``close``, which ends the call."""
+
+    class Client:
+        closed = False
+
+        def __aiter__(self):
+            return coming(CHUNKS)
+
+        async def close(self):
+            self.closed = True
+
+    async with llm.track("gpt-x") as call:
+        stream = call.stream(Client())
+    await anext(aiter(stream))
+    await stream.close()
+
+    assert stream.closed
+    assert "gpt-x-2026" == span_of(telemetry, timeout_s=0).attributes["gen_ai.response.model"]
+
+
 def test_stream_outlives_its_block(telemetry):
     """A stream that is read after the block: the call ends with the stream."""
 

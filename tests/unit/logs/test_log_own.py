@@ -296,3 +296,15 @@ def test_a_redaction_that_logs_does_not_loop(install, lines, exported, inner):
     structlog.get_logger().info("x", k=1)
     assert [line["event"] for line in lines() if line["event"] != "looking"] == ["x", "x"]
     assert [record.body for record in exported()] == ["x", "x"]
+
+
+def test_a_long_exception_is_cut_before_the_sdk_complains(telemetry, caplog):
+    """Of a long exception the record has 32,768 characters, and nobody warns about that in the log."""
+    try:
+        raise ValueError("x" * 100_000)
+    except ValueError:
+        otelkit.get_logger().exception("failed")
+
+    attributes = telemetry.log("failed").attributes
+    assert {32_768} == {len(attributes[name]) for name in ("exception.message", "exception.stacktrace")}
+    assert [] == [record.name for record in caplog.records if record.name.startswith("opentelemetry")]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import inspect
 import traceback
+import types
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -496,6 +499,56 @@ def test_generators_keep_their_protocol(telemetry):
     assert "done" == stop.value.value
 
 
+def test_a_loop_that_ends_closes_each_stream_once(telemetry):
+    """An async generator that is still open when its loop ends is closed as without the decorator."""
+    closed, complaints = [], []
+
+    @otelkit.monitor_performance("left", "/left")
+    async def stream():
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            closed.append(True)
+
+    async def leave():
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: complaints.append(about))
+        opened = stream()
+        await anext(opened)
+        return opened
+
+    left = asyncio.run(leave())
+
+    assert ([True], []) == (closed, complaints)
+    assert left.ag_frame is None
+    assert 1 == finished(telemetry, endpoint="/left")["cancelled"]
+
+
+def test_what_is_thrown_into_a_stream_is_released(telemetry):
+    """An exception thrown into a generator is in no cycle with its frame."""
+
+    class Held:
+        pass
+
+    @otelkit.monitor_performance("thrown", "/thrown")
+    def stream(held):
+        yield held
+
+    def throw():
+        held = Held()
+        opened = stream(held)
+        next(opened)
+        with contextlib.suppress(KeyError):
+            opened.throw(KeyError())
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert throw()() is None
+    finally:
+        gc.enable()
+
+
 async def test_cancelled_task(telemetry):
     """A cancelled task is cancelled, and its call too."""
     begun = asyncio.Event()
@@ -535,6 +588,29 @@ def test_callables_of_other_kinds(telemetry):
     assert 3 == otelkit.monitor_performance("c", "/partial")(partial)(2)
     assert 7 == otelkit.monitor_performance("c", "/object")(Callable())()
     assert 1 == finished(telemetry, endpoint="/object")["success"]
+
+
+async def test_what_is_awaited_in_other_ways(telemetry):
+    """A callable object with an async ``__call__`` and a generator-based coroutine are awaited to their end."""
+
+    class Callable:
+        async def __call__(self):
+            await asyncio.sleep(0)
+            raise KeyError
+
+    @types.coroutine
+    def old():
+        yield from asyncio.sleep(0).__await__()
+        return 5
+
+    call = otelkit.monitor_performance("aw", "/object")(Callable())
+    with pytest.raises(KeyError):
+        await call()
+
+    assert 5 == await otelkit.monitor_performance("aw", "/old")(old)()
+    assert inspect.iscoroutinefunction(call)
+    assert 1 == finished(telemetry, endpoint="/object")["error"]
+    assert 1 == finished(telemetry, endpoint="/old")["success"]
 
 
 @pytest.mark.parametrize("label", [7, None, ["un", "hashable"], "x" * 100_000, "\ud83d", "", b"bytes"])

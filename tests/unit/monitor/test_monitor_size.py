@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from types import SimpleNamespace
 
@@ -54,6 +55,37 @@ def test_large_data_is_looked_at_in_part():
 
     assert 2 * MOST_ITEMS >= size_of([7] * 1_000_000)
     assert 6 == size_of(looped)
+
+
+def test_long_texts_cost_no_search():
+    """What JSON escapes is looked for in the first 64 Ki characters only."""
+    assert 80_002 + 40_002 + 3 == size_of(["\n" * 40_000] * 2)
+
+
+def test_sets_are_looked_at_in_part():
+    """A set counts as a list, within the same bound."""
+    assert 7 == size_of({1, 2, 3})
+    assert 100_000 > size_of(frozenset(range(1_000_000)))
+
+
+def test_a_stream_is_not_read():
+    """To read the data of a response that is still to be streamed would take it from the application."""
+
+    class Response(io.IOBase):  # as urllib3's
+        @property
+        def data(self):
+            raise AssertionError
+
+    class Streamed:  # as werkzeug's
+        is_streamed = True
+        data = b"all"
+
+    streamed = Streamed()
+    assert (False, None) == data_of(Response())
+    assert (False, None) == data_of(streamed)
+
+    streamed.is_streamed = False
+    assert (True, b"all") == data_of(streamed)
 
 
 def test_where_data_is_found():

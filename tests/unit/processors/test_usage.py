@@ -75,6 +75,15 @@ SHAPES = {
                                                 "totalTokenCount": 3}},
         Usage(1, 2, 3, "g"),
     ),
+    "gemini tools": (
+        made(usage_metadata=made(prompt_token_count=10, tool_use_prompt_token_count=2,
+                                 candidates_token_count=5, total_token_count=17)),
+        Usage(12, 5, 17, None),
+    ),
+    "bedrock event": (
+        {"metadata": {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}},
+        Usage(3, 4, 7, None),
+    ),
     "bedrock": (
         {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}},
         Usage(3, 4, 7, None),

@@ -123,3 +123,19 @@ def test_the_default_is_two_thousand():
 
     assert 2_001 == len(telemetry.metric("few.default").points)
     assert 100 == telemetry.metric("few.default", **OVERFLOW).value
+
+
+def test_a_higher_limit_holds_on_every_way_out():
+    """The SDK has a limit of its own (2,000 sets, from 1.45.2 on), which follows the setting."""
+    with capture(settings=Settings(service_name="test", cardinality_limit=2_500)) as telemetry:
+        meter = otelkit.get_meter("few")
+        counter = meter.create_counter("few.higher")
+        for user in range(2_500):
+            counter.add(1, {"user": user})
+        counter.add(1)
+        meter.create_observable_gauge(
+            "few.observed", [lambda _: [metrics.Observation(1, {"user": user}) for user in range(2_500)]]
+        )
+
+    assert 2_501 == len(telemetry.metric("few.higher").points)
+    assert 2_500 == len(telemetry.metric("few.observed").points)
