@@ -21,6 +21,9 @@ App: TypeAlias = "Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[
 SPAN_ATTRIBUTE = "correlation.id"
 """The span attribute that `CorrelationMiddleware` sets."""
 
+SCOPE_KEY = "otelkit.correlation_id"
+"""Where it leaves the id in the ASGI scope, for what stands around it when the request fails."""
+
 _REQUEST_HEADERS = (b"x-request-id", b"x-correlation-id")
 _RESPONSE_HEADER = b"x-request-id"
 _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
@@ -119,6 +122,7 @@ class CorrelationMiddleware:
             return
         self._watch_loop()
         identifier = _inbound(scope.get("headers") or ()) or uuid.uuid4().hex
+        scope[SCOPE_KEY] = identifier
         marked = _mark_span(identifier)
 
         async def send_with_id(message: Message) -> None:
@@ -126,14 +130,19 @@ class CorrelationMiddleware:
                 # An instrumentation inside this middleware has opened the span by now.
                 if not marked:
                     _mark_span(identifier)
-                headers = list(message.get("headers") or ())
-                if not any(bytes(name).lower() == _RESPONSE_HEADER for name, _ in headers):
-                    headers.append((_RESPONSE_HEADER, identifier.encode("ascii")))
-                    message = {**message, "headers": headers}
+                message = with_id(message, identifier)
             await send(message)
 
         with bind(correlation_id=identifier):
             await self.app(scope, receive, send_with_id)
+
+
+def with_id(message: Message, identifier: str) -> Message:
+    """The start of a response with the header ``X-Request-ID``, unless it has one."""
+    headers = list(message.get("headers") or ())
+    if any(bytes(name).lower() == _RESPONSE_HEADER for name, _ in headers):
+        return message
+    return {**message, "headers": [*headers, (_RESPONSE_HEADER, identifier.encode("ascii"))]}
 
 
 def _inbound(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -86,10 +87,14 @@ def _missing(name: str, found: Library | None) -> str | None:
     if found is None:
         others = {entry.name for entry in _entries()} - {one.replace("_", "-") for one in FILES}
         known = sorted({*(one.replace("_", "-") for one in FILES), *others})
-        return (
-            f"instrument={name!r}: no instrumentation of that name is installed; there are: "
-            f"{', '.join(known)}. Correct the name, or run: pip install opentelemetry-instrumentation-{name}"
+        close = get_close_matches(name.strip().lower(), known, n=1)
+        advice = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else f"there are: {', '.join(known)}. Correct the name, or install the official instrumentation "
+            "of the library: pip install opentelemetry-instrumentation-<library>"
         )
+        return f"instrument={name!r}: no instrumentation of that name is installed; {advice}"
     absent = found.missing
     if not absent:
         return None

@@ -36,6 +36,7 @@ def monitor_performance(
     span: bool = ...,
     log: bool = ...,
     errors: Iterable[type[BaseException] | str] = ...,
+    expected: Iterable[type[BaseException]] = ...,
 ) -> Callable[[F], F]: ...
 def monitor_performance(
     method: Any = _UNKNOWN,
@@ -45,6 +46,7 @@ def monitor_performance(
     span: bool = True,
     log: bool = True,
     errors: Iterable[type[BaseException] | str] = (),
+    expected: Iterable[type[BaseException]] = (),
 ) -> Any:
     """Measure each call of a function: rate, errors and duration, a span, a log line with its ids.
 
@@ -76,6 +78,8 @@ def monitor_performance(
         log: False: no line.
         errors: Exception classes, or their names, whose series shall exist at 0 before the first
             one, so that an alert sees the first one too.
+        expected: Exception classes that are answers and no errors, such as "not found": the call
+            counts as ``success``, with an ordinary line and nothing on its span. They pass as ever.
 
     Returns:
         The decorator. What is no function (a class, a property) is returned as it is, and named once
@@ -89,7 +93,9 @@ def monitor_performance(
             kind = "class" if isinstance(target, type) else class_name(type(target))
             _guard.say(f"monitor_performance was given a {kind}, which it leaves as it is. {_USE}")
             return target
-        return _wrapped(target, _recorder(target, row_of(target), span=span, log=log))
+        return _wrapped(
+            target, _recorder(target, row_of(target), span=span, log=log, expected=_classes(expected))
+        )
 
     def row_of(function: Any) -> _registry.Monitored:
         return _registry.Monitored(
@@ -107,10 +113,10 @@ def monitor_performance(
     return decorate
 
 
-def _recorder(function: Any, row: _registry.Monitored, *, span: bool, log: bool) -> Recorder:
+def _recorder(function: Any, row: _registry.Monitored, **how: Any) -> Recorder:
     _registry.add(row)
     qualified = f"{row.module}.{_name(function, '__qualname__')}"
-    return Recorder(row, qualified=qualified, span=span, log=log)
+    return Recorder(row, qualified=qualified, **how)
 
 
 def _wrapped(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
@@ -178,6 +184,21 @@ def _name(function: Any, attribute: str) -> str:
     except Exception:
         found = None
     return found if isinstance(found, str) and found else _UNKNOWN
+
+
+def _classes(expected: Any) -> tuple[type[BaseException], ...]:
+    given = (expected,) if isinstance(expected, type) else expected
+    try:
+        classes = tuple(given)
+    except TypeError:
+        classes = (given,)
+    wrong = [each for each in classes if not (isinstance(each, type) and issubclass(each, BaseException))]
+    if wrong:
+        _guard.say(
+            f"monitor_performance(expected=...) was given {class_name(type(wrong[0]))}, which is no "
+            "exception class; it is left out. Give expected=(NotFound,)."
+        )
+    return tuple(each for each in classes if each not in wrong)
 
 
 def _names(errors: Any) -> tuple[str, ...]:

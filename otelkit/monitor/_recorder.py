@@ -52,11 +52,21 @@ class Recorder:
         qualified: The function's name with its module and class.
         span: Whether each call is a span.
         log: Whether each call is a log line.
+        expected: Exceptions that are answers, no errors.
     """
 
-    def __init__(self, row: Monitored, *, qualified: str, span: bool, log: bool) -> None:
+    def __init__(
+        self,
+        row: Monitored,
+        *,
+        qualified: str,
+        span: bool,
+        log: bool,
+        expected: tuple[type[BaseException], ...] = (),
+    ) -> None:
         self.row = row
         self.log = log
+        self.expected = expected
         self.labels = {"method": row.method, "endpoint": row.endpoint}
         self._span = span
         self._span_attributes = {**self.labels, "code.function.name": qualified}
@@ -192,6 +202,8 @@ class Call:
             _guard.swallowed("monitor.result")
 
     def _close(self, error: BaseException | None) -> None:
+        if isinstance(error, self._recorder.expected):
+            error = None
         try:
             duration = perf_counter() - self._began
             self._measure(error, duration)

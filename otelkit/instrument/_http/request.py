@@ -23,6 +23,7 @@ Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 Call: TypeAlias = "Callable[[Scope, Receive, Send], Awaitable[None]]"
 
 _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
+_FAILED = 500
 _CORRELATION_HEADERS = frozenset((b"x-request-id", b"x-correlation-id"))
 
 
@@ -33,7 +34,8 @@ async def run(
 
     The headers on the lists become attributes. The id of a request that the client sent
     (``X-Request-ID``, ``X-Correlation-ID``) is bound to everything logged and set on the span, as
-    `CorrelationMiddleware` does; none is made up, and the response stays as it is.
+    `CorrelationMiddleware` does; none is made up, and the response stays as it is. Where that
+    middleware is used, the answer to a failure, which is made outside it, has its id too.
 
     Args:
         call: The application.
@@ -47,6 +49,7 @@ async def run(
         BaseException: What the application raises, unchanged.
     """
     identifier = None
+    send = _with_id(send, scope)
     try:
         identifier = _identifier(scope)
         if span is not None and span.is_recording():
@@ -65,7 +68,7 @@ async def run(
             with correlation.bind(correlation_id=identifier):
                 await call(scope, receive, send)
     except Exception as error:
-        server_errors.note(error, identifier)
+        server_errors.note(error, scope.get(correlation.SCOPE_KEY, identifier))
         raise
 
 
@@ -75,6 +78,17 @@ def _identifier(scope: Scope) -> str | None:
         if name in _CORRELATION_HEADERS:
             return correlation._inbound(headers)
     return None
+
+
+def _with_id(send: Send, scope: Scope) -> Send:
+    async def send_with_id(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message.get("status", 0) >= _FAILED:
+            identifier = scope.get(correlation.SCOPE_KEY)
+            if identifier is not None:
+                message = correlation.with_id(message, identifier)
+        await send(message)
+
+    return send_with_id
 
 
 def _recording(send: Send, span: Span, rules: Rules) -> Send:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import weakref
 
 import fastapi
+import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
@@ -78,6 +80,29 @@ def test_a_failure_is_recorded_once():
         for event in span.events
     ]
     assert [] == [record for record in telemetry.logs if "xception" in str(record.event)]
+
+
+def test_the_answer_to_a_failure_has_the_made_up_id():
+    """With `CorrelationMiddleware` a 500, which is made outside it, has the id of its lines too."""
+    app = FastAPI()
+    app.add_middleware(otelkit.correlation.CorrelationMiddleware)
+
+    @app.get("/bug")
+    async def bug():
+        otelkit.get_logger("shop").info("asked")
+        raise ZeroDivisionError
+
+    with instrumented() as telemetry:
+        answer = asyncio.run(_answer(app, "/bug"))
+
+    made = telemetry.log("asked").attributes["correlation_id"]
+    assert (500, [made]) == (answer.status_code, answer.headers.get_list("x-request-id"))
+
+
+async def _answer(app, path):
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop:80") as client:
+        return await client.get(path)
 
 
 def test_an_answer_that_says_failure_is_no_exception():

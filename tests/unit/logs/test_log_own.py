@@ -9,6 +9,7 @@ import sys
 import pytest
 import structlog
 
+import otelkit
 from otelkit import correlation, logs
 
 

@@ -432,6 +432,31 @@ def test_tokens_of_streams(telemetry, kind, chunks):
     assert (1, 30) == (tokens.count, tokens.sum)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_expected_exceptions_are_answers(telemetry, kind):
+    """An expected exception passes; the call is a success with an ordinary line and a plain span."""
+
+    def body():
+        raise KeyError("nothing there")
+
+    endpoint = f"/expected/{kind.__name__}"
+    call = otelkit.monitor_performance("find", endpoint, expected=(LookupError,))(kind(body))
+
+    with pytest.raises(KeyError):
+        run(call)
+    assert {"success": 1, "error": 0, "cancelled": 0} == finished(telemetry, endpoint=endpoint)
+    assert ("UNSET", ()) == (telemetry.span("call").status, tuple(telemetry.span("call").events))
+    assert "success" == telemetry.log("Function executed").attributes["status"]
+
+
+@pytest.mark.parametrize("expected", [7, ["text"], None, (LookupError, 7)])
+def test_what_is_no_exception_class_is_not_expected(telemetry, said, expected):
+    """Anything else given as `expected` is left out and named."""
+    otelkit.monitor_performance("find", "/wrong", expected=expected)(lambda: None)()
+
+    assert "which is no exception class" in said()[0]
+
+
 def test_early_break_is_cancelled(telemetry):
     """A stream that nobody reads on is closed, ends and counts as cancelled; so does one that is dropped."""
 
