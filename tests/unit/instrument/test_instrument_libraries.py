@@ -163,7 +163,7 @@ def test_an_unknown_name_is_one_line(said):
     assert 1 == len(lines := said())
     assert "'fastapy'" in lines[0]
     assert "fastapi" in lines[0]
-    assert "pip install opentelemetry-instrumentation-fastapy" in lines[0]
+    assert "did you mean 'fastapi'?" in lines[0]
     assert 1 == len(instrument.missing(settings))
 
 
