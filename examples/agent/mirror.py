@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -21,15 +20,13 @@ class Mirror:
         self._began = time.monotonic()
 
     @classmethod
-    async def begin(cls) -> Mirror:
+    def begin(cls) -> Mirror:
         """From now on."""
-        await asyncio.to_thread(readings.refresh)
+        readings.start()
         return cls()
 
-    async def look(self) -> dict[str, Any]:
+    def look(self) -> dict[str, Any]:
         """The numbers that the service could act on; None for a share of nothing."""
-        # A service that watches itself takes what the last snapshot knows; here every query shall count.
-        await asyncio.to_thread(readings.refresh)
         window_s = time.monotonic() - self._began
         errors = readings.Series("agent_requests", {"status": "error"})
         duration = "agent_request_duration_seconds"

@@ -50,7 +50,7 @@ def build_app(agent: Agent, memory: TraceMemory, mirror: Mirror) -> FastAPI:
 
     @app.get("/readings")
     async def read_itself() -> dict[str, Any]:
-        return await mirror.look()
+        return mirror.look()
 
     @app.get("/traces/{trace_id}")
     async def trace(trace_id: str, colour: bool = False) -> PlainTextResponse:
@@ -99,7 +99,7 @@ async def _serve(memory: TraceMemory) -> None:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
-        app = build_app(Agent(known, stores), memory, await Mirror.begin())
+        app = build_app(Agent(known, stores), memory, Mirror.begin())
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
         _tell(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKETS", "SCOPE", "SYSTEM", "Call", "Calls", "batch_size", "where"]
 
-SCOPE = "otelkit.instrument.asyncpg"
+SCOPE = "otelkit.asyncpg"
 SYSTEM = "postgresql"
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _SUPPRESS_PLAIN = "suppress_instrumentation"  # the key of instrumentations before the API had one
