@@ -94,7 +94,7 @@ def test_a_status_that_repeats_the_message(words, telemetry):
     span = otelkit.get_tracer().start_span("api")
     with pytest.raises(Leaky):
         with trace.use_span(span, end_on_exit=True):
-            raise Leaky("secret")
+            raise Leaky("sec" + "ret")
 
     assert "Leaky: 6 characters" == telemetry.span("api").error
     assert "secret" not in repr([span.events for span in telemetry.spans])
