@@ -102,16 +102,21 @@ def connect(system):
 
 
 def test_a_statement_leaves_without_its_values():
-    """Text with `?`, a summary that names the span; no literal, no parameter."""
+    """Text with `?`; where the stable conventions are known, a summary that names the span; no value."""
     with capture() as telemetry:
         cursor = connect("postgresql").cursor()
         cursor.execute("CREATE TABLE users (name TEXT UNIQUE)")
         cursor.execute(f"INSERT INTO users VALUES ('{SECRET}')")
         cursor.execute("SELECT name FROM users WHERE name = ?", (SECRET,))
 
-    span = telemetry.span("SELECT users")
-    assert "SELECT name FROM users WHERE name = ?" == span.attributes["db.query.text"]
-    assert "SELECT users" == span.attributes["db.query.summary"]
+    span = telemetry.spans[-1]
+    stable = "db.query.text" in span.attributes  # not yet in 0.60b0
+    assert (
+        "SELECT name FROM users WHERE name = ?"
+        == span.attributes["db.query.text" if stable else "db.statement"]
+    )
+    assert ("SELECT users" if stable else "SELECT") == span.name
+    assert span.attributes.get("db.query.summary") == ("SELECT users" if stable else None)
     assert SECRET not in str(telemetry.spans)
 
 
