@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from otelkit.processors.terminal import colours_wanted, visible
 
@@ -21,13 +21,23 @@ _SECOND_MS = 1_000
 _COLOURS = {"dim": "\x1b[2m", "red": "\x1b[31m", "bold": "\x1b[1m", "cyan": "\x1b[36m", "off": "\x1b[0m"}
 
 
-def render_tree(spans: Iterable[ReadableSpan], *, colour: bool = False, attributes: bool = True) -> str:
+# What the name of a span says already, or what is the same on every span of a developer's machine.
+_WELL_KNOWN = (
+    "client.", "code.", "correlation.", "db.namespace", "db.operation.name", "db.query.summary", "db.system",
+    "http.request.method", "http.route", "network.", "server.", "thread.", "url.scheme", "user_agent.",
+)  # fmt: skip
+
+
+def render_tree(
+    spans: Iterable[ReadableSpan], *, colour: bool = False, attributes: bool = True, brief: bool = False
+) -> str:
     """Spans as text, one line each, children below their parents in the order of their start.
 
     Args:
         spans: Finished spans of one or more traces; a span whose parent is not among them is a root.
         colour: Whether to use ANSI colours.
-        attributes: Whether attributes, errors and events are shown.
+        attributes: Whether attributes and errors are shown.
+        brief: Whether attributes that every span of a library has are left out.
 
     Returns:
         The lines; an empty text for no spans.
@@ -44,7 +54,7 @@ def render_tree(spans: Iterable[ReadableSpan], *, colour: bool = False, attribut
     stack = [(root, "", "") for root in reversed(children.get(None, []))]
     while stack:
         span, lead, follow = stack.pop()
-        lines.append(lead + _line(span, paint, attributes=attributes))
+        lines.append(lead + _line(span, paint, attributes=attributes, brief=brief))
         below = children.get(span.context.span_id, [])
         for index, child in reversed(list(enumerate(below))):
             last = index == len(below) - 1
@@ -52,21 +62,30 @@ def render_tree(spans: Iterable[ReadableSpan], *, colour: bool = False, attribut
     return "\n".join(lines)
 
 
-def _line(span: ReadableSpan, paint: dict[str, str], *, attributes: bool) -> str:
+def _line(span: ReadableSpan, paint: dict[str, str], *, attributes: bool, brief: bool) -> str:
     failed = span.status.status_code.name == "ERROR"
     parts = [f"{paint['red' if failed else 'bold']}{_folded(span.name)}{paint['off']}"]
     parts.append(f"{paint['cyan']}{_duration(span)}{paint['off']}")
     if attributes:
         parts += [
-            f"{paint['dim']}{_folded(key)}={paint['off']}{_short(value)}" for key, value in _shown(span)
+            f"{paint['dim']}{_folded(key)}={paint['off']}{_short(value)}"
+            for key, value in (span.attributes or {}).items()
+            if not (brief and key.startswith(_WELL_KNOWN))
         ]
         if failed:
-            parts.append(f"{paint['red']}! {_short(span.status.description or 'error')}{paint['off']}")
+            parts.append(f"{paint['red']}! {_short(_error(span))}{paint['off']}")
     return "  ".join(parts)
 
 
-def _shown(span: ReadableSpan) -> Iterable[tuple[str, Any]]:
-    return (span.attributes or {}).items()
+def _error(span: ReadableSpan) -> str:
+    """What went wrong, as far as the span knows."""
+    if span.status.description:
+        return span.status.description
+    known = [event.attributes or {} for event in span.events if event.name == "exception"]
+    if not known:
+        return str((span.attributes or {}).get("error.type", "error"))
+    said = [str(known[-1].get(f"exception.{part}", "")) for part in ("type", "message")]
+    return ": ".join(part for part in said if part)
 
 
 def _duration(span: ReadableSpan) -> str:
@@ -123,7 +142,7 @@ class ConsoleExit:
     def _show(self, spans: list[ReadableSpan]) -> None:
         stream = self._stream or sys.stderr
         try:
-            text = render_tree(spans, colour=colours_wanted(terminal=stream.isatty())) + "\n"
+            text = render_tree(spans, colour=colours_wanted(terminal=stream.isatty()), brief=True) + "\n"
             try:
                 stream.write(text)
             except UnicodeEncodeError as error:

@@ -76,6 +76,32 @@ def test_attributes_and_errors_are_shown_short(made):
     assert "a  1.50s" == render_tree(made.spans, attributes=False)
 
 
+def test_brief_leaves_out_what_the_name_says(made):
+    """On a terminal a request is its name, its status and what the application said of it."""
+    attributes = {"server.address": "127.0.0.1", "http.route": "/items", "http.response.status_code": 200}
+    made.span("GET /items", 0, 1, attributes={**attributes, "cart.items": 3})
+    out = io.StringIO()
+    ConsoleExit(out).send(made.spans)
+
+    assert "GET /items  1.0ms  http.response.status_code=200  cart.items=3\n" == out.getvalue()
+    assert "server.address=127.0.0.1" in render_tree(made.spans)
+
+
+def test_an_error_without_description_is_its_exception(made):
+    """Where the status says nothing, the last exception event does, else the attribute `error.type`."""
+    span = made.tracer.start_span("a", start_time=0)
+    span.record_exception(ZeroDivisionError("division by zero"))
+    span.set_status(Status(StatusCode.ERROR))
+    span.end(MS)
+    span = made.tracer.start_span("c", start_time=4 * MS, attributes={"error.type": "500"})
+    span.set_status(Status(StatusCode.ERROR))
+    span.end(5 * MS)
+
+    lines = render_tree(made.spans).splitlines()
+    assert lines[0].endswith("! ZeroDivisionError: division by zero")
+    assert lines[-1].endswith("! 500")
+
+
 def test_colours_are_asked_for(made):
     """Without colour there is no escape sequence; with it errors are red."""
     made.span("bad", 0, 1, error="x")
