@@ -197,15 +197,18 @@ def test_fork_child_measures_itself():
         process.install(ON)
         gc.collect()
         names(telemetry)
-        child = os.fork()
-        if child == 0:
-            os._exit(_child(telemetry))
+        gc.disable()  # or the child may collect before it looks
+        try:
+            child = os.fork()
+            if child == 0:
+                os._exit(_child(telemetry))
+        finally:
+            gc.enable()
         assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _child(telemetry):
     try:
-        gc.disable()
         assert _official._maker._proc.pid != os.getpid()
         collections = sum(points(telemetry, "cpython.gc.collections").values())
         assert _official._maker._proc.pid == os.getpid()
