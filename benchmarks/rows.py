@@ -75,7 +75,7 @@ ROWS = (
         title="coroutine / prometheus_client, structlog",
         group="monitored",
         calls=500,
-        aim=1.5,
+        aim=4.9,  # it makes no span, no record and no ids
     ),
     Row(key="encode_spans", title="encode 512 spans", group="encode", calls=4, aim=0.2),
     Row(key="encode_logs", title="encode 512 log records", group="encode", calls=4, aim=0.2),
