@@ -16,6 +16,7 @@ for _name in [
 ]:
     del os.environ[_name]
 os.environ["OTELKIT_PROCESS_METRICS"] = "false"  # each test that wants them says so
+os.environ.pop("PYTHONUNBUFFERED", None)  # it makes several writes of a line, between which others write
 
 from otelkit import _guard  # noqa: E402 - after the environment is clean
 
