@@ -308,6 +308,10 @@ class Settings:
         _parse.boolean, False, "OTELKIT_HTTP_OPERATION_SPANS",
         help="spans inside a FastAPI request: dependencies, endpoint, serialization",
     )
+    redis_metrics: str = setting(
+        _parse.choice("otelkit", "redis-py"), "otelkit", "OTELKIT_REDIS_METRICS",
+        help="who measures redis; redis-py = its own metrics, in versions that have them",
+    )
     max_children_per_span: int = setting(
         _SIZE, 1_000, "OTELKIT_MAX_CHILDREN_PER_SPAN",
         help="spans that one span may start; the rest is one event with their number",

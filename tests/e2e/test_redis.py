@@ -670,8 +670,7 @@ def test_redis_pys_own_metrics_are_not_doubled(telemetry, redis_server):
             metrics = {(metric.name, metric.scope) for metric in telemetry.metrics if metric.points}
             assert instance.is_enabled()
     finally:
-        instance.get_provider_manager()._meter_provider = None  # else the end flushes
-        instance.shutdown()
+        instance.shutdown(timeout_millis=0)
         recorder.reset_collector()
 
     assert ("db.client.operation.duration", "redis-py") in metrics
@@ -679,6 +678,68 @@ def test_redis_pys_own_metrics_are_not_doubled(telemetry, redis_server):
         ("db.client.operation.duration", "otelkit.redis"),
         ("db.client.connection.count", "otelkit.redis"),
     }
+
+
+@pytest.fixture
+def measured_by_redis_py(redis_server):
+    """A capture with redis-py's own metrics on, by the setting."""
+    pytest.importorskip("redis.observability", reason="redis-py has metrics of its own from 7.2 on")
+    with testing.capture() as telemetry:
+        undo = LIBRARY.turn_on(Settings(service_name="test", redis_metrics="redis-py"))
+        try:
+            yield telemetry
+        finally:
+            undo()
+
+
+def test_redis_pys_own_metrics_by_a_setting(measured_by_redis_py, redis_server):
+    """With ``redis_metrics="redis-py"`` what it has is measured by it alone; the spans are otelkit's."""
+    telemetry = measured_by_redis_py
+    with connected(redis_server) as client:
+        client.set("k", "v")
+        client.execute_command("GET my-key")
+        client.execute_command("CONFIG GET", "maxmemory")
+
+    measured = {(metric.name, metric.scope) for metric in telemetry.metrics if metric.points}
+    operations = telemetry.metric("db.client.operation.duration").points
+    assert {name.removeprefix("db.client.") for name, scope in measured if scope == "redis-py"} == {
+        "operation.duration", "connection.count", "connection.create_time", "redis.client.connection.closed",
+    }  # fmt: skip
+    assert {name for name, scope in measured if scope != "redis-py"} <= {"db.client.connection.max"}
+    assert sorted(point.attributes["db.operation.name"] for point in operations) == ["CONFIG GET", "SET"]
+    assert names(telemetry) == ["SET", "GET", "CONFIG GET"]
+    assert "my-key" not in told(telemetry)
+
+
+def test_redis_pys_own_metrics_are_taken_back(redis_server):
+    """Uninstrumented and instrumented again without the setting, otelkit measures again, and it alone."""
+    pytest.importorskip("redis.observability")
+    from redis.observability.providers import get_observability_instance
+
+    LIBRARY.turn_on(Settings(service_name="test", redis_metrics="redis-py"))()
+    assert not get_observability_instance().is_enabled()
+    with instrumented() as telemetry, connected(redis_server) as client:
+        client.get("k")
+        scopes = {metric.scope for metric in telemetry.metrics if metric.points}
+    assert scopes == {"otelkit.redis"}
+
+
+def test_redis_pys_own_metrics_that_are_on_stay_the_applications(redis_server):
+    """The setting changes nothing about metrics that the application has turned on, at the start and the end."""
+    pytest.importorskip("redis.observability")
+    from redis.observability import recorder
+    from redis.observability.config import OTelConfig
+    from redis.observability.providers import get_observability_instance
+
+    instance = get_observability_instance().init(OTelConfig())
+    theirs = instance.get_provider_manager()
+    try:
+        LIBRARY.turn_on(Settings(service_name="test", redis_metrics="redis-py"))()
+        assert instance.get_provider_manager() is theirs
+        assert instance.is_enabled()
+    finally:
+        instance.shutdown(timeout_millis=0)
+        recorder.reset_collector()
 
 
 # --- pools ------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from weakref import ref
 from otelkit import _guard
 from otelkit._otel import SUPPRESS_INSTRUMENTATION_KEY
 from otelkit.instrument._library import Library
+from otelkit.instrument._redis import native
 from otelkit.instrument._redis.group import WeakGroup
 from otelkit.processors.context import current
 from otelkit.processors.exceptions import put_words
@@ -65,18 +66,22 @@ def instrument_client(client: Any) -> Callable[[], None]:
     return undo
 
 
-def _turn_on(_: Settings) -> Callable[[], object]:
+def _turn_on(settings: Settings) -> Callable[[], object]:
     with _changed() as redis:
         redis.everywhere(wanted=True)
+    undo_measuring = native.measure() if settings.redis_metrics == "redis-py" else bool
 
     def undo() -> None:
+        undo_measuring()
         with _changed() as redis:
             redis.everywhere(wanted=False)
 
     return undo
 
 
-LIBRARY = Library(name="redis", modules=("redis",), pip="'otelkit[redis]'", turn_on=_turn_on, follows=())
+LIBRARY = Library(
+    name="redis", modules=("redis",), pip="'otelkit[redis]'", turn_on=_turn_on, follows=("redis_metrics",)
+)
 
 
 @contextmanager
