@@ -49,7 +49,7 @@ class Counts:
     dropped: Mapping[str, int] = field(default_factory=dict)
     sampled_out: int = 0
     queued: int = 0
-    unpacked: int = 0
+    unpacked: int = field(default=0, repr=False)
     in_flight: int = 0
     spooled: int = 0
 

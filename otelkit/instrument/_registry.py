@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from otelkit import _guard
-from otelkit.instrument._arrival import when_imported
+from otelkit._arrival import when_imported
 
 if TYPE_CHECKING:
     from otelkit.instrument._library import Library

@@ -10,9 +10,10 @@ from otelkit.settings import _url
 if TYPE_CHECKING:
     from otelkit.settings._row import Row
 
-__all__ = ["complaint", "given", "place", "refused", "shown", "similar"]
+__all__ = ["complaint", "given", "place", "refused", "shown", "similar", "unused"]
 
 _LENGTH = 80
+_USING = "; using "
 _MAX_BITS = 256
 
 
@@ -50,7 +51,13 @@ def place(origin: str) -> str:
 def refused(row: Row, raw: object, origin: str, remedy: object, used: str) -> str:
     """The line for a value that is not used at all."""
     value = given(raw, secret=row.secret)
-    return f"{row.name}={value} ({place(origin)}) cannot be used: it {remedy}; using {used}."
+    return f"{row.name}={value} ({place(origin)}) cannot be used: it {remedy}{_USING}{used}."
+
+
+def unused(line: str) -> str:
+    """A line of `refused` where nothing is used, as it becomes an error."""
+    what, _, used = line.rpartition(_USING)
+    return f"{what}." if what else used
 
 
 def complaint(row: Row, origin: str, text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from otelkit.errors import ConfigurationError
 from otelkit.settings import _lists, _otlp, _pairs, _parse, _url
 from otelkit.settings._checks import RATIO_SAMPLERS, make_usable
-from otelkit.settings._problems import shown
+from otelkit.settings._problems import shown, unused
 from otelkit.settings._row import Row, attribute, millis, rows_of, setting
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ class Settings:
         """Check every value, so that a `Settings` is always usable."""
         make_usable(self, ROWS)
         if self.strict and self.problems:
-            raise ConfigurationError("\n".join(self.problems))
+            raise ConfigurationError("\n".join(map(unused, self.problems)))
 
     def __hash__(self) -> int:
         """Equal settings have equal hashes; most of the fields are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
@@ -45,8 +46,11 @@ def worker(app):
     """Runs the tasks that are sent."""
     from celery.contrib.testing.worker import start_worker
 
+    root = logging.getLogger()
+    level = root.level  # which the worker sets
     with start_worker(app, pool="solo", perform_ping_check=False, loglevel="critical"):
         yield
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 
 from otelkit import _guard, instrument
 from otelkit.instrument import _registry
-from otelkit.instrument._arrival import _FINDER, when_imported
 from otelkit.instrument._library import Library
 from otelkit.settings import Settings
 
@@ -182,73 +181,21 @@ def test_a_failing_undo_is_ours(diary, monkeypatch):
     assert {"instrument.undo": 1} == _guard.failures()
 
 
-def write(folder, name, text):
-    (folder / f"{name}.py").write_text(text)
-    importlib.invalidate_caches()
-
-
-@pytest.fixture
-def modules(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if name.startswith("arriving"):
-            del sys.modules[name]
-    assert _FINDER not in sys.meta_path or _FINDER.waiting
-
-
-def test_it_waits_for_the_import(modules):
+def test_it_waits_for_the_import(tmp_path, monkeypatch):
     """Nothing is imported for the program; the library is on when the import returns, by any thread."""
-    write(modules, "arriving_a", "x = 1")
-    library = Diary("arriving", modules=("arriving_a",))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "arriving.py").write_text("x = 1")
+    library = Diary("arriving", modules=("arriving",))
     give_up = _registry.claim(library.library, settings())
-    assert "arriving_a" not in sys.modules
+    assert "arriving" not in sys.modules
     assert [] == library.events
-    thread = threading.Thread(target=lambda: importlib.import_module("arriving_a"))
+    thread = threading.Thread(target=lambda: importlib.import_module("arriving"))
     thread.start()
     thread.join()
 
     assert ["on"] == library.words
-    assert "SourceFileLoader" == type(sys.modules["arriving_a"].__spec__.loader).__name__
     give_up()
-
-
-def test_given_up_before_the_import(modules):
-    """Then nothing happens at the import."""
-    write(modules, "arriving_b", "x = 1")
-    library = Diary("arriving", modules=("arriving_b",))
-    _registry.claim(library.library, settings())()
-    importlib.import_module("arriving_b")
-
-    assert [] == library.events
-
-
-def test_an_import_that_fails_may_be_tried_again(modules):
-    """The error is the module's own; the second import counts."""
-    write(modules, "arriving_c", "raise ValueError('not yet')")
-    library = Diary("arriving", modules=("arriving_c",))
-    give_up = _registry.claim(library.library, settings())
-    with pytest.raises(ValueError, match="not yet"):
-        importlib.import_module("arriving_c")
-    write(modules, "arriving_c", "xx = 1  # longer than before")
-    importlib.import_module("arriving_c")
-
-    assert ["on"] == library.words
-    give_up()
-
-
-def test_a_failing_callback_is_not_the_imports(modules):
-    """The program's import returns its module; the failure is ours."""
-    write(modules, "arriving_d", "x = 1")
-    called = []
-    with _guard.reraise(False):
-        when_imported("arriving_d", lambda: 1 / 0)
-        when_imported("arriving_d", lambda: called.append(1))
-        assert 1 == importlib.import_module("arriving_d").x
-
-    assert [1] == called
-    assert {"instrument.arrival": 1} == _guard.failures()
+    monkeypatch.delitem(sys.modules, "arriving")
 
 
 def test_many_threads_make_one_instrumentation(diary):

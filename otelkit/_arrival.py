@@ -1,7 +1,7 @@
 """Waits for a library: a program that never imports it does not pay for it.
 
 To import every library that is installed would cost a program seconds that it does not use, so each
-one is instrumented when the program has imported it.
+one is met when the program has imported it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Once:
             callback = self._callback.pop()
         except IndexError:  # called by another thread, or cancelled
             return
-        with _guard.guard("instrument.arrival"):
+        with _guard.guard("arrival"):
             callback()
 
     def cancel(self) -> None:
