@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import instrumentations
 
 __all__ = ["VARIABLE", "stable_conventions"]
 
@@ -25,7 +26,7 @@ def stable_conventions() -> None:
     A variable that the user has set decides. If one was turned on before otelkit without it, the
     old conventions are in force for the whole process, and one line says so.
     """
-    in_force = _otel.conventions_in_force()
+    in_force = instrumentations.conventions_in_force()
     given = os.environ.get(VARIABLE)
     if in_force is not None:
         old = [signal for signal, mode in in_force.items() if mode == "default"]
@@ -38,13 +39,13 @@ def stable_conventions() -> None:
             )
         return
     if given:
-        _otel.read_conventions()
+        instrumentations.read_conventions()
         return
     # Restored at once: child processes must not inherit a choice that the user has not made.
     with _lock:
         os.environ[VARIABLE] = _WANTED
         try:
-            _otel.read_conventions()
+            instrumentations.read_conventions()
         finally:
             if given is None:
                 del os.environ[VARIABLE]

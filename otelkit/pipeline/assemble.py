@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otelkit import _otel
+from otelkit._otel import metrics as sdk_metrics
 from otelkit.delivery.courier import Courier, Lane
 from otelkit.delivery.depot import Depot
 from otelkit.delivery.dispatch import Dispatch
@@ -121,7 +121,7 @@ def _reader(settings: Settings, pushed: MetricExits, *, over_otlp: bool) -> metr
             temporality=otlp.temporality(settings.metric_temporality),
             aggregation=otlp.aggregation(settings.histogram_aggregation),
         )
-    temporality, aggregation = _otel.exporter_preferences(pushed.exporter)
+    temporality, aggregation = sdk_metrics.exporter_preferences(pushed.exporter)
     return metrics.PullReader(temporality=temporality, aggregation=aggregation)
 
 

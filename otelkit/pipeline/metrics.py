@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import metrics as sdk_metrics
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
@@ -36,7 +37,7 @@ class PullReader(MetricReader):
         aggregation: dict[type, Any] | None = None,
     ) -> None:
         super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
-        _otel.keep_gauge_values(self)
+        sdk_metrics.keep_gauge_values(self)
         self._data: MetricsData | None = None
 
     def pull(self, *, timeout_s: float = 10.0) -> MetricsData | None:
@@ -125,7 +126,7 @@ def build(
     usable: list[MetricReader] = []
     for reader in users:
         if isinstance(reader, MetricReader):
-            _otel.release_reader(reader)
+            sdk_metrics.release_reader(reader)
             usable.append(reader)
         else:
             _guard.refuse(
@@ -134,16 +135,16 @@ def build(
                 strict=settings.strict,
             )
     for reader in (*readers, *usable):
-        _otel.allow_series(reader, settings.cardinality_limit)
+        sdk_metrics.allow_series(reader, settings.cardinality_limit)
     sdk = MeterProvider(
         metric_readers=[*readers, *usable],
         resource=resource,
-        exemplar_filter=_otel.exemplar_filter(settings.exemplar_filter),
+        exemplar_filter=sdk_metrics.exemplar_filter(settings.exemplar_filter),
         shutdown_on_exit=False,
     )
     if clean is not None:
         for reader in usable:
-            _otel.change_collected(reader, clean)
+            sdk_metrics.change_collected(reader, clean)
     return Metrics(
         sdk=sdk,
         resource=resource,

@@ -18,7 +18,8 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import instrumentations
 
 __all__ = ["turn"]
 
@@ -63,10 +64,10 @@ def _make() -> None:
     if platform.python_implementation() == "CPython":
         config |= dict.fromkeys(GC)
     try:
-        _maker = _otel.system_metrics(config, _Meters())
+        _maker = instrumentations.system_metrics(config, _Meters())
     except ImportError:
         return
-    started = time.monotonic() - max(0.0, time.time() - _otel.process_of(_maker).create_time())
+    started = time.monotonic() - max(0.0, time.time() - instrumentations.process_of(_maker).create_time())
     _uptime.start(started)
     metrics.get_meter("otelkit.process").create_observable_gauge(
         "process.uptime", [_uptime], "s", "The time the process has been running."
@@ -113,7 +114,7 @@ class _Question:
         self.begin()
 
     def __call__(self, options: Any) -> Iterable[metrics.Observation]:
-        if not _on or self._broken or _otel.system_metrics_in_use():
+        if not _on or self._broken or instrumentations.system_metrics_in_use():
             return ()
         _renew()
         now = time.monotonic()
@@ -171,7 +172,7 @@ def _renew() -> None:
     global _pid
     if _pid != os.getpid():
         _pid = os.getpid()
-        _otel.renew_process(_maker)
+        instrumentations.renew_process(_maker)
         for question in _questions:
             question.begin()
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Metric, Sum
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import prometheus as official
 from otelkit.catalog import BUCKETS_BY_UNIT, default_buckets
 from otelkit.processors.limits import repair
 from otelkit.processors.metricdata import Memo, Redacting, cleaner
@@ -75,13 +76,13 @@ class Translator:
         for exposed, metrics in groups.items():
             with _guard.guard(f"prometheus family {exposed.name}"):
                 merged = merge_scopes(metrics, attributes=self._label_set, identity=_label_identity)
-                made = _otel.prometheus_families(_ready(merged, exposed))
+                made = official.families(_ready(merged, exposed))
                 families += [(exposed, merged, family) for family in made]
         return families
 
     def target_info(self, attributes: Mapping[str, Any]) -> Family:
         """The resource as the family ``target``."""
-        return _otel.prometheus_target_info(_labels(repair(dict(attributes))))
+        return official.target_info(_labels(repair(dict(attributes))))
 
     def _label_set(self, metric: Metric, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         memo = self._histogram_labels if isinstance(metric.data, Histogram) else self._labels
@@ -96,7 +97,7 @@ def _labels(attributes: Mapping[str, Any], *, reserved: str = "") -> dict[str, s
         text = value if isinstance(value, str) else json.dumps(value, default=str)
         if not text:
             continue
-        name = _otel.prometheus_label(key) or "_"
+        name = official.label_name(key) or "_"
         if name == reserved:
             name = f"exported_{name}"
         # a.b and a_b on one point: the specification joins their values in the keys' order.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import prometheus as official
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family
@@ -28,11 +29,11 @@ def bridged_families() -> list[Family]:
 def _collectors() -> list[Any]:
     from prometheus_client import REGISTRY
 
-    return _otel.prometheus_collectors(REGISTRY)
+    return official.collectors(REGISTRY)
 
 
 def _is_bridge(collector: object) -> bool:
-    return _otel.is_prometheus_bridge(collector)
+    return official.is_bridge(collector)
 
 
 def _collect(collector: Any) -> list[Family]:

@@ -5,7 +5,7 @@ Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_op
 
 from __future__ import annotations
 
-from otelkit import _otel
+from otelkit._otel import prometheus as official
 
 __all__ = ["exposed_name", "family_name", "plain_unit", "unit_suffix"]
 
@@ -18,13 +18,13 @@ def family_name(name: str, unit: str, *, counter: bool) -> str:
         unit: Its unit in UCUM.
         counter: Whether it is a monotonic sum.
     """
-    family = _otel.prometheus_name(name.replace(":", "_"))
+    family = official.metric_name(name.replace(":", "_"))
     if counter:
         family = family.removesuffix("_total").rstrip("_")
     suffix = unit_suffix(unit)
     if suffix and not family.endswith(f"_{suffix}"):
         family = f"{family}_{suffix}"
-    return _otel.prometheus_name(family) or "unnamed"
+    return official.metric_name(family) or "unnamed"
 
 
 def exposed_name(name: str, unit: str, kind: str) -> str:
@@ -42,7 +42,7 @@ def exposed_name(name: str, unit: str, kind: str) -> str:
 
 def unit_suffix(unit: str) -> str:
     """What a unit adds to a name: ``seconds`` for ``s``, nothing for ``{request}`` and ``1``."""
-    return _otel.prometheus_unit(plain_unit(unit))
+    return official.unit_suffix(plain_unit(unit))
 
 
 def plain_unit(unit: str) -> str:

@@ -7,7 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otelkit import _guard, _otel
+from otelkit import _guard
+from otelkit._otel import prometheus as official
 from otelkit.processors.context import suppress
 from otelkit.prometheus._claims import Claims, names_of
 from otelkit.prometheus._host import bridged_families, host_families
@@ -66,7 +67,7 @@ class Page:
         self._claims = Claims()
         self._lock = threading.Lock()
         self._collected: MetricsData | None = None
-        self._reader: Any = _otel.prometheus_reader(self._receive)
+        self._reader: Any = official.bridge_reader(self._receive)
         _pages.add(self)
 
     @property

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Metric, Sum
 from opentelemetry.sdk.resources import Resource
 
-from otelkit import _otel
+from otelkit._otel import metrics as sdk_metrics
 from otelkit.pipeline.metrics import PullReader
 from otelkit.readings._streams import Live, Stream, Tallied, Told
 
@@ -79,21 +79,21 @@ class Sdk:
         return self._told
 
     def waits(self) -> bool:
-        return _otel.has_observed(self._reader)
+        return sdk_metrics.has_observed(self._reader)
 
     def observe(self, *, timeout_s: float) -> bool:
-        answers, all_asked = _otel.observe_metrics(self._reader, timeout_s=timeout_s)
+        answers, all_asked = sdk_metrics.observe_metrics(self._reader, timeout_s=timeout_s)
         self._discover()
         for key, values in answers:
             stream = self._streams.get(key)
             if isinstance(stream, Told):
-                for series, value in zip(_otel.series_of(key), values):
+                for series, value in zip(sdk_metrics.series_of(key), values):
                     row = None if value is None else (value,)
-                    stream.tell(series, _otel.series_attributes(series), row)
+                    stream.tell(series, sdk_metrics.series_attributes(series), row)
         return all_asked
 
     def _discover(self) -> None:
-        found = _otel.metric_streams(self._reader)
+        found = sdk_metrics.metric_streams(self._reader)
         tallies = dict(self._tallies)
         if len(found) + len(tallies) == self._known:
             return
@@ -110,7 +110,7 @@ class Sdk:
             self._known = len(found) + len(tallies)
 
 
-def _told(found: _otel.MetricStream) -> Told:
+def _told(found: sdk_metrics.MetricStream) -> Told:
     return Told(name=found.name, unit=found.unit, kind=found.kind, bounds=found.bounds)
 
 
@@ -135,7 +135,7 @@ class Collected:
         return True
 
     def observe(self, *, timeout_s: float) -> bool:
-        data = _otel.collect_metrics(self._reader, timeout_s=timeout_s)
+        data = sdk_metrics.collect_metrics(self._reader, timeout_s=timeout_s)
         told: dict[Told, set[Any]] = {stream: set() for stream in self._told}
         for resource in () if data is None else data.resource_metrics:
             for scope in resource.scope_metrics:
@@ -189,7 +189,7 @@ def _trial() -> bool:
     provider = MeterProvider(
         metric_readers=[reader],
         resource=Resource.get_empty(),  # the default one starts threads to find itself
-        exemplar_filter=_otel.exemplar_filter("always_off"),
+        exemplar_filter=sdk_metrics.exemplar_filter("always_off"),
         shutdown_on_exit=False,
     )
     meter = provider.get_meter("otelkit.trial")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from otelkit import _otel
+from otelkit._otel import metrics as sdk_metrics
 from otelkit.prometheus._names import exposed_name
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Live(Stream):
     Its series begin at zero, as the process has counted each of their events.
     """
 
-    def __init__(self, found: _otel.MetricStream) -> None:
+    def __init__(self, found: sdk_metrics.MetricStream) -> None:
         super().__init__(name=found.name, unit=found.unit, kind=found.kind, bounds=found.bounds)
         self._key = found.key
         # Replaced together, so that any thread sees as many series as attributes.
@@ -83,16 +83,16 @@ class Live(Stream):
     def flat(self) -> Sequence[Any]:
         series = self._found()[0]
         if self.kind == "histogram":
-            return _otel.histograms_so_far(series, self.width - 1)
-        return _otel.last_values(series) if self.kind == "gauge" else _otel.sums_so_far(series)
+            return sdk_metrics.histograms_so_far(series, self.width - 1)
+        return sdk_metrics.last_values(series) if self.kind == "gauge" else sdk_metrics.sums_so_far(series)
 
     def born(self, first: int) -> Sequence[float]:
         return [0.0] * (self.width * (len(self._present[0]) - first))
 
     def _found(self) -> tuple[Sequence[Any], Sequence[Mapping[str, Any]]]:
-        if _otel.series_count(self._key) != len(self._present[0]):
-            series = _otel.series_of(self._key)
-            self._present = series, [_otel.series_attributes(one) for one in series]
+        if sdk_metrics.series_count(self._key) != len(self._present[0]):
+            series = sdk_metrics.series_of(self._key)
+            self._present = series, [sdk_metrics.series_attributes(one) for one in series]
         return self._present
 
 

@@ -3,6 +3,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from otelkit import _otel
+from otelkit._otel import metrics as sdk_metrics
 from otelkit.settings import Settings
 from otelkit.testing import capture
 
@@ -86,7 +87,7 @@ def test_exemplars_are_offered_in_sampled_spans_only():
     from opentelemetry.context import Context
     from opentelemetry.sdk.metrics import TraceBasedExemplarFilter
 
-    ours, theirs = _otel.exemplar_filter("trace_based"), TraceBasedExemplarFilter()
+    ours, theirs = sdk_metrics.exemplar_filter("trace_based"), TraceBasedExemplarFilter()
     contexts = [Context()]
     for flags in (0, 1):
         span = trace.NonRecordingSpan(

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from conventions import conventions_read_anew
-from otelkit import _otel
+from otelkit._otel import instrumentations
 from otelkit.instrument._conventions import VARIABLE, stable_conventions
 
 
@@ -22,7 +22,7 @@ def test_the_stable_ones_are_chosen_and_the_variable_is_put_back(said):
     """Nothing is said, and a child process inherits no choice that the user has not made."""
     stable_conventions()
 
-    assert {"http": "http", "database": "database"} == _otel.conventions_in_force()
+    assert {"http": "http", "database": "database"} == instrumentations.conventions_in_force()
     assert VARIABLE not in os.environ
     assert [] == said()
 
@@ -37,7 +37,7 @@ def test_the_users_variable_decides(monkeypatch, said, given, http):
     stable_conventions()
     stable_conventions()
 
-    assert http == _otel.conventions_in_force()["http"]
+    assert http == instrumentations.conventions_in_force()["http"]
     assert given == os.environ[VARIABLE]
     assert [] == said()
 
@@ -47,13 +47,13 @@ def test_an_empty_variable_is_not_set(monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
     stable_conventions()
 
-    assert "http" == _otel.conventions_in_force()["http"]
+    assert "http" == instrumentations.conventions_in_force()["http"]
     assert "" == os.environ[VARIABLE]
 
 
 def test_one_that_came_first_is_named_once(said):
     """Where the old ones are in force for good, one line says so and what to do."""
-    _otel.read_conventions()
+    instrumentations.read_conventions()
     stable_conventions()
     stable_conventions()
 

@@ -11,9 +11,8 @@ from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.view import View
 from shops import Shop
 
-from otelkit import _otel
+from otelkit._otel import metrics as sdk_metrics
 from otelkit.pipeline.metrics import PullReader
-from otelkit.readings import _source
 from otelkit.readings._history import History
 from otelkit.readings._source import Collected, Sdk, sdk_is_as_known, source_of
 
@@ -155,7 +154,7 @@ def test_a_round_waits_for_a_collection_only_so_long():
     shop.observed("io", [1, 2])
     shop.tick()
     with shop.provider._measurement_consumer._lock:
-        assert _otel.observe_metrics(shop.reader, timeout_s=0.01) == ([], False)
+        assert sdk_metrics.observe_metrics(shop.reader, timeout_s=0.01) == ([], False)
     assert Sdk(shop.reader).observe(timeout_s=10.0)
 
 
@@ -203,7 +202,7 @@ def test_this_sdk_is_built_as_known():
 
 def test_an_sdk_built_otherwise_is_read_by_its_collection(monkeypatch):
     """When the sums are not where they are looked for, the trial says so and the collection is used."""
-    monkeypatch.setattr(_otel, "sums_so_far", lambda series: [1.0 for _ in series])
+    monkeypatch.setattr(sdk_metrics, "sums_so_far", lambda series: [1.0 for _ in series])
     sdk_is_as_known.cache_clear()
     reader = PullReader()
     MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
@@ -219,7 +218,7 @@ def test_an_sdk_without_what_is_looked_up_is_read_by_its_collection(monkeypatch)
     def fails(_):
         raise AttributeError("_attributes_aggregation")
 
-    monkeypatch.setattr(_source._otel, "series_of", fails)
+    monkeypatch.setattr(sdk_metrics, "series_of", fails)
     sdk_is_as_known.cache_clear()
     try:
         assert not sdk_is_as_known()
