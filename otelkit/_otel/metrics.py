@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
+from otelkit._otel.reentry import marked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -26,6 +28,7 @@ __all__ = [
     "histograms_so_far",
     "keep_gauge_values",
     "last_values",
+    "mark_collections",
     "metric_streams",
     "observe_metrics",
     "release_reader",
@@ -63,6 +66,12 @@ def allow_series(reader: MetricReader, count: int) -> None:
     for kind, limit in limits.items():
         if limit == _SDK_LIMIT:
             limits[kind] = max(limit, count + 2)
+
+
+def mark_collections(provider: Any) -> None:
+    """Let measurements that a collection brings about wait until it is over; see `reentry`."""
+    for storage in provider._measurement_consumer._reader_storages.values():
+        storage.collect = marked()(storage.collect)
 
 
 def change_collected(reader: Any, change: Callable[[MetricsData], MetricsData]) -> None:
@@ -233,10 +242,11 @@ def series_attributes(series: Any) -> Mapping[str, Any]:
 def sums_so_far(series: Sequence[Any]) -> list[float]:
     """What was added to each series of a counter or up-down counter."""
     sums = []
-    for one in series:
-        with one._lock:
-            since, before = one._value, one._previous_value
-        sums.append(before if since is None else before + since)
+    with marked():
+        for one in series:
+            with one._lock:
+                since, before = one._value, one._previous_value
+            sums.append(before if since is None else before + since)
     return sums
 
 
@@ -250,12 +260,13 @@ def histograms_so_far(series: Sequence[Any], buckets: int) -> list[float]:
     since: list[float] = []
     before: list[float] = []
     empty = (0,) * buckets
-    for one in series:
-        with one._lock:
-            since.append(one._sum)
-            since += one._value or empty
-            before.append(one._previous_sum)
-            before += one._previous_value or empty
+    with marked():
+        for one in series:
+            with one._lock:
+                since.append(one._sum)
+                since += one._value or empty
+                before.append(one._previous_sum)
+                before += one._previous_value or empty
     return list(map(add, since, before))  # at once: an addition for each series costs half as much again
 
 

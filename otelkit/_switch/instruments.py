@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from threading import get_ident
 from typing import Any
 
 from opentelemetry import metrics
 
 from otelkit import _guard, _otel
+from otelkit._otel import reentry
 from otelkit._switch.cardinality import DEFAULT_LIMIT, Cardinality
 from otelkit.processors.context import current
 from otelkit.processors.limits import metric_attributes
@@ -48,9 +51,15 @@ def _guarded(record: Record, name: str, limit: int) -> Record:
     """
     sets = Cardinality(name, limit)
     known = sets.known
+    busy, postponed = reentry.BUSY, reentry.POSTPONED
 
     def safe(amount: Any, attributes: Any = None, context: Any = None) -> None:
+        thread = get_ident()
+        if thread in busy:
+            reentry.postpone(partial(safe, amount, attributes, current() if context is None else context))
+            return
         try:
+            busy.add(thread)
             if attributes:
                 for key, value in attributes.items():
                     if type(value) not in _SCALARS or type(key) is not str or not key:
@@ -62,6 +71,10 @@ def _guarded(record: Record, name: str, limit: int) -> Record:
             record(amount, attributes, current() if context is None else context)
         except Exception:
             _record_repaired(record, sets, name, amount, attributes, context)
+        finally:
+            busy.discard(thread)
+            if postponed:
+                reentry.make_up()
 
     return safe
 
@@ -132,7 +145,12 @@ class _Synchronous:
         setattr(self, self.verb, _nothing if meter is None else self._first)
 
     def _first(self, amount: Any, attributes: Any = None, context: Any = None) -> None:
-        self._bind()(amount, attributes, context)
+        if get_ident() in reentry.BUSY:
+            reentry.postpone(partial(self._first, amount, attributes, context))
+            return
+        with reentry.marked():
+            record = self._bind()
+        record(amount, attributes, context)
 
     def _bind(self) -> Record:
         with self._lock:

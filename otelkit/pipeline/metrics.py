@@ -142,6 +142,7 @@ def build(
         exemplar_filter=sdk_metrics.exemplar_filter(settings.exemplar_filter),
         shutdown_on_exit=False,
     )
+    sdk_metrics.mark_collections(sdk)
     if clean is not None:
         for reader in usable:
             sdk_metrics.change_collected(reader, clean)

@@ -22,6 +22,7 @@ from otelkit.catalog import BUCKETS_BY_UNIT, default_buckets
 from otelkit.processors.limits import repair
 from otelkit.processors.metricdata import Memo, Redacting, cleaner
 from otelkit.processors.metricmerge import merge_scopes, metrics_of, with_bounds, with_rising_bounds
+from otelkit.prometheus._exemplars import put_exemplars
 from otelkit.prometheus._names import family_name, plain_unit, unit_suffix
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ class Translator:
         for exposed, metrics in groups.items():
             with _guard.guard(f"prometheus family {exposed.name}"):
                 merged = merge_scopes(metrics, attributes=self._label_set, identity=_label_identity)
-                made = official.families(_ready(merged, exposed))
-                families += [(exposed, merged, family) for family in made]
+                ready = _ready(merged, exposed)
+                for family in official.families(ready):
+                    put_exemplars(family, ready)
+                    families.append((exposed, merged, family))
         return families
 
     def target_info(self, attributes: Mapping[str, Any]) -> Family:
