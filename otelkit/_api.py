@@ -132,6 +132,9 @@ def init(
             raise
         except Exception:
             _guard.swallowed("init")
+            present = _present()
+            if present is not None and not present.ending:
+                return present
             return _run(dataclasses.replace(resolved, sdk_disabled=True, log_setup="off"))
 
 

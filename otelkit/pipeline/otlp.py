@@ -69,10 +69,11 @@ def spool(settings: Settings, plan: Plan, signals: Iterable[str]) -> Spool | Non
     Only processes of the same user, destination, service and environment adopt each other's files.
     """
     signals = tuple(signals)
-    if plan.spool == "off" or not signals:
+    folder = _folder(settings) if plan.spool != "off" and signals else None
+    if folder is None:
         return None
     return Spool(
-        folder=_folder(settings),
+        folder=folder,
         identities={
             signal: "\n".join(
                 (_user(), _destination(plan.way(signal)), settings.service_name, settings.environment or "")
@@ -85,13 +86,21 @@ def spool(settings: Settings, plan: Plan, signals: Iterable[str]) -> Spool | Non
     )
 
 
-def _folder(settings: Settings) -> Path:
+def _folder(settings: Settings) -> Path | None:
     """Never the shared temporary folder: whoever can write there can plant files (CVE-2026-42191)."""
-    if settings.spool_dir is not None:
-        return Path(settings.spool_dir).expanduser()
     state = os.environ.get("XDG_STATE_HOME", "")
-    # By the XDG Base Directory specification a relative path is to be ignored.
-    home = Path(state) if os.path.isabs(state) else Path("~/.local/state").expanduser()  # noqa: PTH117
+    try:
+        if settings.spool_dir is not None:
+            return Path(settings.spool_dir).expanduser()
+        # By the XDG Base Directory specification a relative path is to be ignored.
+        home = Path(state) if os.path.isabs(state) else Path("~/.local/state").expanduser()  # noqa: PTH117
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        _guard.say(
+            "there is no spool, as the user has no home directory (HOME is not set): what the receiver does "
+            "not take waits in memory. Set spool_dir= (OTELKIT_SPOOL_DIR) or XDG_STATE_HOME to keep it on disk.",
+            key="spool:home",
+        )
+        return None
     return home / "otelkit" / "spool"
 
 

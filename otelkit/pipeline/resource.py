@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["attributes", "build", "instance_id"]
 
 _instance: tuple[int, str] | None = None
+_detected: dict[str, Resource] = {}  # a fork must not wait for the network again
+_OF_ONE_PROCESS = frozenset({"otel", "process"})
 
 
 def build(settings: Settings) -> Resource:
@@ -34,11 +36,11 @@ def build(settings: Settings) -> Resource:
 
     detected = Resource.get_empty()
     for name in settings.resource_detectors:
-        detected = detected.merge(_detected(name))
+        detected = detected.merge(_detected.get(name) or _detect(name))
     return detected.merge(Resource(attributes(settings)))
 
 
-def _detected(name: str) -> Resource:
+def _detect(name: str) -> Resource:
     """What a detector that was asked for by name finds; it may take its time."""
     from opentelemetry.sdk.resources import Resource
 
@@ -48,6 +50,8 @@ def _detected(name: str) -> Resource:
     except Exception:
         _guard.say(f"resource_detectors: {name!r} cannot be used: {_guard.current_error()}. It is left out.")
         return Resource.get_empty()
+    if name not in _OF_ONE_PROCESS:
+        _detected[name] = found
     return found
 
 
@@ -108,7 +112,7 @@ def _process(pid: int) -> dict[str, Any]:
 @functools.lru_cache(maxsize=64)
 def _version(service_name: str) -> str | None:
     """The version of the installed distribution of that name, else the git commit of the folder."""
-    return _distribution_version(service_name) or _git_commit(Path.cwd())
+    return _distribution_version(service_name) or _git_commit(_working_folder())
 
 
 def _distribution_version(name: str) -> str | None:
@@ -116,6 +120,13 @@ def _distribution_version(name: str) -> str | None:
         return metadata.version(name)
     except Exception:
         return None
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it has been deleted, as by a deployment of the next release
+        return Path(os.sep)
 
 
 def _git_commit(folder: Path) -> str | None:

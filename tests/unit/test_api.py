@@ -175,6 +175,26 @@ def test_own_failure_in_init_leaves_the_application_running(monkeypatch, said):
     ]
 
 
+def test_own_failure_in_a_second_init_leaves_the_first(monkeypatch, said):
+    """The runtime that works goes on working."""
+    from otelkit import _guard, runtime
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("ours")
+
+    exporter = InMemorySpanExporter()
+    first = otelkit.init("shop", log_setup="off", instrument=False, span_exporters=[exporter])
+    monkeypatch.setattr(runtime, "assemble", fail)
+    with _guard.reraise(False):
+        assert first is otelkit.init("another", log_setup="off", instrument=False)
+    with otelkit.span("a"):
+        pass
+    first.shutdown()
+
+    assert ["a"] == [span.name for span in exporter.get_finished_spans()]
+    assert "internal failure in init" in said()[0]
+
+
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0])
 def test_no_time_at_all_is_no_error(timeout_s):
     """Flush and shutdown without any time return at once and say what they know."""

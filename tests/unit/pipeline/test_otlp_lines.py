@@ -1,3 +1,4 @@
+import pwd
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,17 @@ def test_a_relative_state_folder_is_ignored(spool, monkeypatch, state):
     expected = Path("~/.local/state/otelkit/spool").expanduser()
 
     assert expected == spool(endpoint="http://collector:4318")._path
+
+
+def test_a_user_without_a_home_has_no_spool(spool, monkeypatch, said):
+    """A container's user that the system does not know: memory, said in one line with the remedy."""
+    for variable in ("XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    assert spool(endpoint="http://collector:4318") is None
+    (line,) = said()
+    assert "OTELKIT_SPOOL_DIR" in line
 
 
 def test_a_folder_may_be_given(spool, tmp_path):

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from opentelemetry.sdk.resources import Resource
+
 from otelkit.pipeline import resource
 from otelkit.settings import Settings
 
@@ -46,6 +48,42 @@ def test_git_commit_is_read_without_git(tmp_path):
     assert "def456" == resource._git_commit(tmp_path)
     (git / "HEAD").write_text("fed789\n")
     assert "fed789" == resource._git_commit(tmp_path / "deeper")
+
+
+def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
+    """A deployment may have deleted it; then nothing is known of a commit."""
+    monkeypatch.setattr(resource, "_version", resource._version.__wrapped__)
+    gone = tmp_path / "release-1"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert "service.version" not in attributes(service_name="no-such-distribution")
+
+
+def test_a_detector_is_asked_once(monkeypatch):
+    """Another runtime and a fork's child do not wait for its network calls again; a failure is tried again."""
+    asked = []
+
+    class Entry:
+        def load(self):
+            return self
+
+        __call__ = load
+
+        def detect(self):
+            asked.append(1)
+            if len(asked) == 1:
+                raise TimeoutError
+            return Resource({"cloud.region": "north"})
+
+    monkeypatch.setattr(resource.metadata, "entry_points", lambda **_: [Entry()])
+    monkeypatch.setattr(resource, "_detected", {})
+    settings = Settings(service_name="shop", resource_detectors=("cloud",))
+    regions = [resource.build(settings).attributes.get("cloud.region") for _ in range(3)]
+
+    assert [None, "north", "north"] == regions
+    assert 2 == len(asked)
 
 
 def test_command_line_is_not_told_unless_asked(monkeypatch):
