@@ -22,13 +22,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clocks of the machine."""
+    """The clocks of the machine, also while a test has frozen the functions of `time`.
 
-    def time_ns(self) -> int:
-        return time.time_ns()
+    freezegun replaces them in `time` and in every module that has imported one. A wait whose
+    deadline is on a clock that stands still would never end; in a class they are left alone.
+    """
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    time_ns = staticmethod(time.time_ns)
+    monotonic = staticmethod(time.monotonic)
 
 
 class FakeClock:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from inspect import signature
 from operator import add
-from time import monotonic, time_ns
+from time import time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace.propagation import _SPAN_KEY as SPAN_KEY
 
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit._otel.reentry import marked
 
 if TYPE_CHECKING:
@@ -294,13 +295,13 @@ def observe_metrics(reader: Any, *, timeout_s: float) -> tuple[list[tuple[Any, l
 
     consumer = reader._collect.__self__
     storage = consumer._reader_storages[reader]
-    deadline = monotonic() + timeout_s
+    deadline = SYSTEM_CLOCK.monotonic() + timeout_s
     found: list[tuple[Any, list[float | None]]] = []
     if not consumer._lock.acquire(timeout=timeout_s):
         return found, False
     try:
         for instrument in list(consumer._async_instruments):
-            left_s = deadline - monotonic()
+            left_s = deadline - SYSTEM_CLOCK.monotonic()
             if left_s <= 0:
                 return found, False
             for measurement in instrument.callback(CallbackOptions(timeout_millis=left_s * 1000)):

@@ -7,13 +7,13 @@ to a parcel's items, the `Ledger` of their signal is told in the same step.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.parcel import Parcel
 from otelkit.delivery.spool import SpoolError, Tally
 
@@ -293,7 +293,7 @@ class Depot:
 
     def _append(self, parcels: Sequence[Parcel], *, try_now: bool = False) -> Sequence[Parcel]:
         """Write parcels that wait in memory to disk; those that could not be written."""
-        if self._spool is None or (not try_now and time.monotonic() < self._disk_from):
+        if self._spool is None or (not try_now and SYSTEM_CLOCK.monotonic() < self._disk_from):
             return parcels
         unstored: Sequence[Parcel] = ()
         try:
@@ -302,7 +302,7 @@ class Depot:
         except SpoolError as error:
             unstored = error.parcels
             self._disk_fails = True
-            self._disk_from = time.monotonic() + _TRY_DISK_AGAIN_S
+            self._disk_from = SYSTEM_CLOCK.monotonic() + _TRY_DISK_AGAIN_S
             _guard.say(
                 f"the spool is not used for now: {error} Telemetry waits in memory meanwhile; what does "
                 "not fit there is lost, and counted.",

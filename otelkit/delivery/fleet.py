@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from otelkit._clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from otelkit.delivery.sender import Sender
@@ -57,5 +58,5 @@ class Fleet:
         """Interrupt what is under way and end the threads; whether they have ended."""
         for sender in self._senders:
             sender.interrupt()
-        answers = [sender.close(deadline=max(deadline, time.monotonic())) for sender in self._senders]
+        answers = [sender.close(deadline=max(deadline, SYSTEM_CLOCK.monotonic())) for sender in self._senders]
         return all(answers)

@@ -8,8 +8,9 @@ as fast as it would without telemetry.
 from __future__ import annotations
 
 import socket
-import time
 from urllib.parse import urlsplit
+
+from otelkit._clock import SYSTEM_CLOCK
 
 __all__ = ["Localhost"]
 
@@ -38,9 +39,9 @@ class Localhost:
         """Whether somebody listens; asked anew after `doubt`, and every five seconds while nobody does."""
         if self._listening:
             return True
-        if time.monotonic() < self._ask_at:
+        if SYSTEM_CLOCK.monotonic() < self._ask_at:
             return False
-        self._ask_at = time.monotonic() + _ASK_AGAIN_S
+        self._ask_at = SYSTEM_CLOCK.monotonic() + _ASK_AGAIN_S
         try:
             socket.create_connection(self._address, timeout=_CONNECT_S).close()
         except OSError:

@@ -6,8 +6,9 @@ backlog after an outage, the files of a process that died) leaves beside it in l
 for each request of live data, so neither waits for the other and a receiver that has just come
 back is not overrun.
 
-A receiver that fails is left alone for a while, longer each time (0.5 s to 5 s, with jitter, or as
-long as it asks with Retry-After), and is then tried with one small request before everything else.
+A receiver that fails is left alone for a while, longer each time (0.5 s to 5 s, with jitter, and at
+least as long as it asks with Retry-After), and is then tried with one small request before
+everything else.
 
 Source of what is tried again: OpenTelemetry Protocol specification, "Failures" (HTTP and gRPC).
 """
@@ -15,12 +16,12 @@ Source of what is tried again: OpenTelemetry Protocol specification, "Failures" 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.parcel import Parcel
 from otelkit.delivery.worker import Room, Worker
 from otelkit.wire import split
@@ -99,15 +100,19 @@ class Breaker:
         self.round_trip_s = before + _SMOOTHING * (seconds - before)
 
     def failed(self, *, begun: float, now: float, retry_after_s: float | None) -> None:
-        """A request that began at ``begun`` has failed; the time it took counts as waiting."""
+        """A request that began at ``begun`` has failed; the time it took counts as waiting.
+
+        Args:
+            begun: In monotonic seconds.
+            now: Likewise.
+            retry_after_s: How long the receiver asks to be left alone; 0 asks for nothing.
+        """
         self.failures += 1
-        self.told_to_wait = retry_after_s is not None
-        if retry_after_s is not None:
-            self.closed_until = now + min(retry_after_s, _MAX_RETRY_AFTER_S)
-            return
+        asked_s = max(0.0, min(retry_after_s or 0.0, _MAX_RETRY_AFTER_S))
+        self.told_to_wait = asked_s > 0
         least, most = _BACKOFF_S
         pause = min(most, least * 2 ** min(self.failures - 1, 10)) * (0.5 + 0.5 * self._jitter())
-        self.closed_until = max(now, begun + pause)
+        self.closed_until = max(begun + pause, now + asked_s)
 
 
 @dataclass(kw_only=True)
@@ -166,7 +171,7 @@ class Sender(Room):
         self._tend_at = 0.0
         self._drain_until = 0.0
         self._drained = False
-        self._heard_at = time.monotonic()
+        self._heard_at = SYSTEM_CLOCK.monotonic()
         self._interrupted = False
         super().__init__(Worker(name="otelkit-sender", work=self._round))
 
@@ -177,7 +182,7 @@ class Sender(Room):
 
     def stored(self, signals: set[str]) -> None:
         """Something of these signals came into the depot."""
-        now, wake = time.monotonic(), False
+        now, wake = SYSTEM_CLOCK.monotonic(), False
         for signal in signals & self._lines.keys():
             line = self._lines[signal]
             if line.due is None:
@@ -203,7 +208,7 @@ class Sender(Room):
     def begin(self, *, deadline: float) -> tuple[int, float]:
         """The first half of `drain`: ask for it; a ticket for `finish`."""
         self._drain_until = max(self._drain_until, deadline)
-        return self._worker.ask(), time.monotonic()
+        return self._worker.ask(), SYSTEM_CLOCK.monotonic()
 
     def finish(self, ticket_and_time: tuple[int, float], *, deadline: float, hurry: bool = False) -> bool:
         """The second half: wait for it."""
@@ -214,7 +219,7 @@ class Sender(Room):
         while self._worker.waited_for(ticket):
             if hurry:  # what the receiver does meanwhile gives it more time
                 until = min(deadline, self._patience_ends(begun))
-            if time.monotonic() >= until:
+            if SYSTEM_CLOCK.monotonic() >= until:
                 return False
             self._worker.wait(ticket, deadline=until)
         return self._worker.wait(ticket, deadline=until) and self._drained
@@ -243,7 +248,7 @@ class Sender(Room):
     # -- the thread -----------------------------------------------------------------------------
 
     def _round(self, asked: bool) -> float | None:
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         if now >= self._tend_at:
             self._tend_at = now + _TEND_S
             if self._tends:
@@ -253,12 +258,12 @@ class Sender(Room):
             self._drained = False
             self._drained = self._drain()
         more = True
-        while more and not self._worker.called and time.monotonic() < self._tend_at:
+        while more and not self._worker.called and SYSTEM_CLOCK.monotonic() < self._tend_at:
             more = sum([self._serve(line) for line in self._lines.values()]) > 0
         return self._until_due()
 
     def _until_due(self) -> float:
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         times = [self._tend_at]
         for line in self._lines.values():
             if line.breaker.closed_until > now:
@@ -269,15 +274,15 @@ class Sender(Room):
 
     def _serve(self, line: Line) -> bool:
         """One request of live data if it is due, and one of the backlog; whether there may be more."""
-        if not line.breaker.allows(time.monotonic()):
+        if not line.breaker.allows(SYSTEM_CLOCK.monotonic()):
             return False
         most = _PROBE_BYTES if line.breaker.failures else _REQUEST_BYTES
         more = False
-        if line.due is not None and time.monotonic() >= line.due:
+        if line.due is not None and SYSTEM_CLOCK.monotonic() >= line.due:
             line.due = None  # before the look: what is stored from now on sets it anew
             load = self._depot.take(line.signal, backlog=False, max_bytes=most)
             if load is not None:
-                line.due = time.monotonic()  # there may be more
+                line.due = SYSTEM_CLOCK.monotonic()  # there may be more
                 if self._send(line, load) != "done":
                     return False
                 more = True
@@ -301,7 +306,7 @@ class Sender(Room):
                     goals[line.signal] -= items
             if not failed:
                 continue
-            left = self._drain_until - time.monotonic()
+            left = self._drain_until - SYSTEM_CLOCK.monotonic()
             gives_up = [line for line in failed if self._depot.durable or line.breaker.told_to_wait]
             delivered = delivered and not gives_up
             lines = [line for line in lines if line not in gives_up]
@@ -314,7 +319,7 @@ class Sender(Room):
 
     def _drain_one(self, line: Line) -> int | None:
         """Send one load; how many items that were, 0 when nothing waits, None when it failed."""
-        if line.breaker.told_to_wait and not line.breaker.allows(time.monotonic()):
+        if line.breaker.told_to_wait and not line.breaker.allows(SYSTEM_CLOCK.monotonic()):
             return None
         load = self._depot.take(line.signal, backlog=True, max_bytes=_REQUEST_BYTES)
         load = load or self._depot.take(line.signal, backlog=False, max_bytes=_REQUEST_BYTES)
@@ -355,7 +360,7 @@ class Sender(Room):
 
     def _fail(self, line: Line, load: Load) -> Literal["done", "kept"]:
         """A failure of ours, call it from ``except``: try once more later, then give the load up."""
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         line.breaker.failed(begun=now, now=now, retry_after_s=None)
         line.errors += 1
         given_up = line.errors >= _MOST_ERRORS
@@ -401,15 +406,15 @@ class Sender(Room):
         if rejected:
             self._on_loss()
         if rest:
-            line.due = line.due or time.monotonic()
+            line.due = line.due or SYSTEM_CLOCK.monotonic()
         return "parted" if rest else "done"
 
     def _request(self, line: Line, body: bytes) -> Answer:
         line.fresh = False
-        begun = self._heard_at = time.monotonic()
+        begun = self._heard_at = SYSTEM_CLOCK.monotonic()
         timeout = min(line.timeout_s, _PROBE_S) if line.breaker.failures else line.timeout_s
         answer = line.transport.send(body, timeout_s=timeout)
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         if answer.kind == "retry":
             if not self._interrupted:
                 line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)

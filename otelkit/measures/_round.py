@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.measures._observed import Observed
 
 __all__ = ["ask"]
@@ -28,16 +28,16 @@ def ask(observed: Sequence[Observed]) -> None:
     plain = deque(one for one in observed if not one.is_async)
     if plain:
         _ask_plain(plain)
-    until = time.monotonic() + _ASYNC_S
+    until = SYSTEM_CLOCK.monotonic() + _ASYNC_S
     for one in loops:
-        one.idle.wait(max(0.0, until - time.monotonic()))
+        one.idle.wait(max(0.0, until - SYSTEM_CLOCK.monotonic()))
 
 
 def _ask_plain(plain: deque[Observed]) -> None:
-    until = time.monotonic() + _PLAIN_S
+    until = SYSTEM_CLOCK.monotonic() + _PLAIN_S
     threads: list[threading.Thread] = []
     try:
-        while plain and (left := until - time.monotonic()) > 0:
+        while plain and (left := until - SYSTEM_CLOCK.monotonic()) > 0:
             thread = threading.Thread(target=_work, args=(plain,), name="otelkit-observe", daemon=True)
             thread.start()
             threads.append(thread)
@@ -45,7 +45,7 @@ def _ask_plain(plain: deque[Observed]) -> None:
     except RuntimeError:  # no thread starts any more
         pass
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, until - SYSTEM_CLOCK.monotonic()))
     plain.clear()
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from otelkit import _switch, runtime
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.worker import Worker
 from otelkit.readings._history import History
 from otelkit.readings._source import source_of
@@ -87,7 +87,7 @@ class _Organ:
         """End the threads; waits for none, as a callback may block."""
         self._stopped = True
         for worker in list(self._workers):
-            worker.stop(deadline=time.monotonic())
+            worker.stop(deadline=SYSTEM_CLOCK.monotonic())
 
     def _count(self) -> None:
         self._history.count()
@@ -96,17 +96,17 @@ class _Organ:
 
     def _begin(self, name: str, work: Callable[[], None]) -> None:
         """Do ``work`` now and at each interval, on a thread of its own, while the runtime runs."""
-        due = time.monotonic()
+        due = SYSTEM_CLOCK.monotonic()
 
         def turn(_asked: bool) -> float | None:
             nonlocal due
             if _owner(self._metrics) is None:
                 self.stop()
                 return None
-            if time.monotonic() >= due:
-                due = time.monotonic() + self._interval_s
+            if SYSTEM_CLOCK.monotonic() >= due:
+                due = SYSTEM_CLOCK.monotonic() + self._interval_s
                 work()
-            return max(0.0, due - time.monotonic())
+            return max(0.0, due - SYSTEM_CLOCK.monotonic())
 
         worker = Worker(name=name, work=turn)
         self._workers.append(worker)

@@ -15,12 +15,13 @@ class Answer:
     Attributes:
         kind: ``ok``: taken (perhaps not all of it, see ``rejected``). ``retry``: not taken, may be
             sent again (connection failed, deadline passed, 408/429/502/503/504 or the retryable
-            gRPC codes). ``split``: too large (413, or gRPC's message size limit). ``bad``: something
-            in it is malformed (400, ``INVALID_ARGUMENT``). ``refused``: must not be sent again (any
-            other status, redirects included).
+            gRPC codes, or a page of HTML, which is no receiver's). ``split``: too large (413, or
+            gRPC's message size limit). ``bad``: something in it is malformed (400,
+            ``INVALID_ARGUMENT``). ``refused``: must not be sent again (any other status, redirects
+            included).
         rejected: With ``ok``: the items that the receiver says it did not take (partial success).
         message: What the receiver or the system said, in one line without secrets; may be empty.
-        retry_after_s: With ``retry``: how long the receiver asks to be left alone, in seconds.
+        retry_after_s: With ``retry``: how long the receiver asks to be left alone, in seconds; 0 is no wish.
     """
 
     kind: Literal["ok", "retry", "split", "bad", "refused"]

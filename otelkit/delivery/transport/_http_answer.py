@@ -6,13 +6,13 @@ Source: OpenTelemetry Protocol Specification, "OTLP/HTTP Response" and "Retryabl
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.transport import Answer
 from otelkit.delivery.transport._partial import partial_success
 
@@ -20,9 +20,13 @@ __all__ = ["http_answer", "retry_after"]
 
 # 408 is not in the specification's list; a proxy that waited in vain for our body says it.
 _RETRYABLE = frozenset({408, 429, 502, 503, 504})
+_INTERIM = range(100, 200)
 _SUCCESS = range(200, 300)
 _REDIRECTION = range(300, 400)
 _SECONDS = re.compile(r"[0-9]{1,9}")
+# A page comes from a proxy that wants a login, say. Many a simple receiver calls its "OK" text/html, too.
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE = re.compile(rb"\s*(?:<!doctype\s+html|<html)\b", re.IGNORECASE)
 
 
 def http_answer(signal: str, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -35,7 +39,13 @@ def http_answer(signal: str, status: int, headers: Mapping[str, str], body: byte
         body: What of it is known; perhaps cut short.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if status in _INTERIM:
+        return Answer(kind="retry", message=f"{_phrase(status)}, which is no answer to a request of OTLP")
     if status in _SUCCESS:
+        if kind in _HTML and _PAGE.match(body):
+            return Answer(
+                kind="retry", message=f"{_phrase(status)} with a page of HTML, which no receiver sends"
+            )
         rejected, said = partial_success(signal, body, json=kind == "application/json")
         return Answer(kind="ok", rejected=rejected, message=said)
     message = _phrase(status)
@@ -62,7 +72,7 @@ def retry_after(text: str) -> float | None:
     if _SECONDS.fullmatch(text):
         return float(text)
     try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+        return max(parsedate_to_datetime(text).timestamp() - SYSTEM_CLOCK.time_ns() / 1e9, 0.0)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

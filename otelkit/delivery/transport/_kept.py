@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.transport import Answer
 from otelkit.delivery.transport._failures import Failure, NotTaken, Unanswered
 from otelkit.delivery.transport._limit import Limit
@@ -112,14 +112,14 @@ class KeptTransport:
         except BaseException:
             self.close()
             raise
-        self._used = time.monotonic()
+        self._used = SYSTEM_CLOCK.monotonic()
         if not connection.reusable():
             self.close()
         return answer
 
     def _take_kept(self) -> Connection | None:
         if self._connection is not None:
-            fresh = time.monotonic() - self._used < _IDLE_S
+            fresh = SYSTEM_CLOCK.monotonic() - self._used < _IDLE_S
             # In a forked child the connection is the parent's.
             if not (fresh and self._pid == os.getpid() and self._connection.reusable()):
                 self.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
-import time
+from typing import TYPE_CHECKING
 
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.transport._failures import Interrupted, Late
+
+if TYPE_CHECKING:
+    from otelkit.delivery.transport._owned import OwnedSocket
 
 __all__ = ["Limit"]
 
@@ -27,7 +30,7 @@ class Limit:
         self._timeout_s = 0.0
         self._end = 0.0
         self._interrupted = False
-        self._socket: socket.socket | None = None
+        self._socket: OwnedSocket | None = None
         self._pid = 0
         # It keeps `interrupt` from touching a file descriptor that was closed a moment ago and is
         # now somebody else's. Held for a few system calls that do not wait. Re-entrant, because a
@@ -37,7 +40,7 @@ class Limit:
     def begin(self, timeout_s: float) -> None:
         """Start the time of one send."""
         self._timeout_s = timeout_s
-        self._end = time.monotonic() + timeout_s
+        self._end = SYSTEM_CLOCK.monotonic() + timeout_s
 
     def left(self) -> float:
         """Seconds until the deadline, more than 0.
@@ -48,7 +51,7 @@ class Limit:
         """
         if self._interrupted:
             raise Interrupted
-        left = self._end - time.monotonic()
+        left = self._end - SYSTEM_CLOCK.monotonic()
         if left <= 0:
             raise Late(f"no {self.awaiting} within {self._timeout_s:g} s")
         return left
@@ -59,17 +62,14 @@ class Limit:
         with self._lock:
             # A forked child shares the connection with its parent, whose it is.
             if self._socket is not None and self._pid == os.getpid():
-                try:
-                    self._socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+                self._socket.shutdown()
 
-    def watch(self, connected: socket.socket) -> None:
+    def watch(self, connected: OwnedSocket) -> None:
         """Let `interrupt` end the waits on this socket too."""
         with self._lock:
             self._socket, self._pid = connected, os.getpid()
 
-    def release(self, connected: socket.socket) -> None:
+    def release(self, connected: OwnedSocket) -> None:
         """Close the socket, out of reach of `interrupt`."""
         with self._lock:
             if self._socket is connected:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket
 from typing import Any, NoReturn, Protocol
 
 from otelkit.delivery.transport._failures import Failure, Unanswered
 from otelkit.delivery.transport._limit import Limit
+from otelkit.delivery.transport._owned import OwnedSocket
+from otelkit.delivery.transport._ready import ready
 
 __all__ = ["Line", "Stream", "connect"]
 
@@ -34,13 +35,14 @@ class Stream(Protocol):
 
 
 class Line:
-    """A connected TCP socket.
+    """A connected TCP socket, which does not block.
 
-    The time left is set before each call of the system, so a peer that sends (or takes) one byte a
-    second gains nothing by it.
+    Each wait has the time that is left, so a peer that sends (or takes) one byte a second gains
+    nothing by it; and after each the socket is asked for anew, as its descriptor may be somebody
+    else's by then.
     """
 
-    def __init__(self, connected: socket.socket, limit: Limit) -> None:
+    def __init__(self, connected: OwnedSocket, limit: Limit) -> None:
         self._socket = connected
         self._limit = limit
         limit.watch(connected)
@@ -49,24 +51,26 @@ class Line:
         """Write all of ``data``."""
         rest = memoryview(data)
         while rest:
+            left_s = self._limit.left()
+            connected = self._socket.get()
             try:
-                self._socket.settimeout(self._limit.left())
-                rest = rest[self._socket.send(rest) :]
-            except TimeoutError:
-                pass  # `left` raises
+                rest = rest[connected.send(rest) :]
+            except BlockingIOError:
+                ready(connected, left_s, write=True)
             except OSError as error:
                 self._fail(error)
 
     def receive(self, size: int, *, wait: bool = True) -> bytes | None:
         """What has arrived; see `Stream`."""
         while True:
-            left = self._limit.left()
+            left_s = self._limit.left()
+            connected = self._socket.get()
             try:
-                self._socket.settimeout(left if wait else 0)
-                data = self._socket.recv(size)
+                data = connected.recv(size)
             except BlockingIOError:
-                return None
-            except TimeoutError:
+                if not wait:
+                    return None
+                ready(connected, left_s, write=False)
                 continue
             except OSError as error:
                 self._fail(error)
@@ -99,7 +103,7 @@ def connect(host: str, port: int, limit: Limit) -> Line:
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         share_s = limit.left() / (len(addresses) - index)
         try:
-            return _attempt(socket.socket(family, kind, protocol), address, limit, share_s)
+            return _attempt(OwnedSocket(socket.socket(family, kind, protocol)), address, limit, share_s)
         except OSError as error:
             problem = error.errno or 0
     limit.left()
@@ -115,31 +119,30 @@ def _resolve(host: str, port: int) -> list[Any]:
         raise Failure(f"the name {host!r} cannot be resolved ({_reason(error)})") from error
 
 
-def _attempt(candidate: socket.socket, address: Any, limit: Limit, time_s: float) -> Line:
-    limit.watch(candidate)
+def _attempt(owned: OwnedSocket, address: Any, limit: Limit, time_s: float) -> Line:
+    limit.watch(owned)
     try:
+        candidate = owned.get()
         candidate.setblocking(False)
         problem = candidate.connect_ex(address)
-        _check(_wait(candidate, limit, time_s) if problem in _UNDER_WAY else problem)
-        candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _check(_wait(owned, limit, time_s) if problem in _UNDER_WAY else problem)
+        owned.get().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
-        limit.release(candidate)
+        limit.release(owned)
         raise
-    return Line(candidate, limit)
+    return Line(owned, limit)
 
 
-def _wait(candidate: socket.socket, limit: Limit, time_s: float) -> int:
+def _wait(owned: OwnedSocket, limit: Limit, time_s: float) -> int:
     """How the attempt ended, as an error number.
 
     It waits in short slices: not every system lets `shutdown` wake a socket that is connecting.
     """
-    poll = select.poll()
-    poll.register(candidate, select.POLLOUT)
     for_others_s = limit.left() - time_s
-    while (left := limit.left() - for_others_s) > 0:
-        if poll.poll(1000 * min(left, _SLICE_S)):
+    while (left_s := limit.left() - for_others_s) > 0:
+        if ready(owned.get(), min(left_s, _SLICE_S), write=True):
             limit.left()
-            return candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            return owned.get().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     limit.left()
     return errno.ETIMEDOUT
 

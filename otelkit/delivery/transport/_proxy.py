@@ -40,7 +40,8 @@ def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[
 
     The variables are read as Python does, in lower or upper case. The functions of `urllib.request`
     that also ask the system are left alone: on macOS they crash a forked child (bpo-30385). As in
-    Go's net/http, this machine is never reached through a proxy, and an exception may be a network.
+    Go's net/http, this machine is never reached through a proxy, and an exception may be a network
+    or have a port; as in curl, exceptions may also be parted by blanks.
 
     Args:
         host: The name or address of the destination.
@@ -62,28 +63,38 @@ def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[
 
 
 def _direct(host: str, port: int, excepted: str) -> bool:
-    entries = [entry.strip().lower() for entry in excepted.split(",")]
+    entries = [_parted(entry) for entry in re.split(r"[\s,]+", excepted.lower()) if entry]
+    names = [name for name, wanted in entries if wanted in ("", str(port))]
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or any(_matches(entry, host, port) for entry in entries)
-    return address.is_loopback or any(_covers(entry, address) for entry in entries)
+        return host == "localhost" or any(_matches(name, host) for name in names)
+    return address.is_loopback or any(_covers(name, address) for name in names)
 
 
-def _matches(entry: str, host: str, port: int) -> bool:
+def _parted(entry: str) -> tuple[str, str]:
+    """The name, address or network of an exception, and its port or nothing."""
+    if entry.startswith("["):
+        address, _, rest = entry[1:].partition("]")
+        size, _, port = rest.partition(":")
+        return address + size, port
+    if entry.count(":") > 1:  # an address of version 6, which needs brackets to have a port
+        return entry, ""
+    name, _, port = entry.partition(":")
+    return name, port
+
+
+def _matches(name: str, host: str) -> bool:
     """Whether an exception is for this name or for a domain that it is in."""
-    name, _, wanted = entry.partition(":")
+    domain = name.removeprefix("*").lstrip(".")
+    return name == "*" or (bool(domain) and f".{host}".endswith(f".{domain}"))
+
+
+def _covers(name: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if name == "*":
         return True
-    domain = name.removeprefix("*").lstrip(".")
-    return wanted in ("", str(port)) and bool(domain) and f".{host}".endswith(f".{domain}")
-
-
-def _covers(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if entry == "*":
-        return True
     try:
-        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+        return address in ipaddress.ip_network(name, strict=False)
     except ValueError:
         return False
 

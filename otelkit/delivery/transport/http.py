@@ -92,16 +92,15 @@ class HttpConnection:
     """A keep-alive connection to one address."""
 
     def __init__(self, stream: Stream, *, url: str, headers: Mapping[str, str], signal: str) -> None:
-        from urllib3.connection import HTTPConnection
+        from otelkit.delivery.transport._http1 import Http1Connection
 
         self._stream = stream
         self._url = url
         self._headers = headers
         self._signal = signal
         self._socket = _Socket(stream)
-        self._http: Any = HTTPConnection("")
+        self._http: Any = Http1Connection("")
         self._http.sock = self._socket
-        self._http.auto_open = 0  # a closed one stays closed
 
     def request(self, payload: bytes) -> Answer:
         """Send ``payload`` and read the response."""

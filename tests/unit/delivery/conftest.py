@@ -45,7 +45,7 @@ def disk(tmp_path):
 def clock(monkeypatch):
     """The sender's clock."""
     clock = Time()
-    monkeypatch.setattr(sender_room, "time", clock)
+    monkeypatch.setattr(sender_room, "SYSTEM_CLOCK", clock)
     return clock
 
 

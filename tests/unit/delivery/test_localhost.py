@@ -14,8 +14,8 @@ def time(monkeypatch):
         def monotonic(self):
             return self.now
 
-    monkeypatch.setattr(room, "time", Time())
-    return room.time
+    monkeypatch.setattr(room, "SYSTEM_CLOCK", Time())
+    return room.SYSTEM_CLOCK
 
 
 @pytest.fixture

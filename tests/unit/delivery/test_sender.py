@@ -60,13 +60,31 @@ def test_the_time_of_the_request_counts_as_waiting():
     assert breaker.allows(3.0)
 
 
-@pytest.mark.parametrize(("told", "kept"), [(30.0, 30.0), (0.0, 0.0), (1e9, 3_600.0)])
+@pytest.mark.parametrize(("told", "kept"), [(30.0, 30.0), (0.3, 0.3), (1e9, 3_600.0)])
 def test_retry_after_is_kept(told, kept):
-    """What the receiver asks for replaces the pause, up to an hour."""
+    """A receiver is left alone at least as long as it asks, up to an hour."""
     breaker = Breaker(jitter=lambda: 0.0)
     breaker.failed(begun=0.0, now=5.0, retry_after_s=told)
 
     assert (5.0 + kept, True) == (breaker.closed_until, breaker.told_to_wait)
+
+
+@pytest.mark.parametrize("told", [0.0, -1.0, float("nan")])
+def test_retry_after_nothing_asks_for_nothing(told):
+    """A receiver that asks for no pause at all gets the usual one."""
+    breaker = Breaker(jitter=lambda: 1.0)
+    breaker.failed(begun=5.0, now=5.0, retry_after_s=told)
+
+    assert (5.5, False) == (breaker.closed_until, breaker.told_to_wait)
+
+
+def test_retry_after_does_not_shorten_the_pause():
+    """What the receiver asks for counts where it is longer than the pause that is due anyway."""
+    breaker = Breaker(jitter=lambda: 1.0)
+    for _ in range(5):
+        breaker.failed(begun=0.0, now=0.0, retry_after_s=1.0)
+
+    assert (5.0, True) == (breaker.closed_until, breaker.told_to_wait)
 
 
 def test_an_answer_forgets_all_failures():
@@ -205,6 +223,21 @@ def test_told_to_wait_it_does_not_come_earlier(reception, clock):
 
     assert 30.0 == times[1] - times[0]
     assert 2 == here.counts().delivered
+
+
+def test_a_receiver_that_asks_for_no_pause_is_not_flooded(reception, clock):
+    """`Retry-After: 0`, a date in the past or an empty RetryInfo: the usual pauses, and no busy loop."""
+    times = []
+
+    def answer(_):
+        times.append(clock.now)
+        return Answer(kind="retry", retry_after_s=0.0) if len(times) < 100 else OK
+
+    here = reception(answers={"traces": [answer]})
+    here.put(parcel("a"))
+    here.run(clock, 10)
+
+    assert [0.5, 1.0, 2.0, 4.0] == [after - before for before, after in pairwise(times)]
 
 
 # -- in halves ------------------------------------------------------------------------------------------
@@ -602,6 +635,25 @@ def test_a_hanging_receiver_does_not_hold_up_a_flush(reception):
 
     assert here.sender.drain(deadline=soon(0.05)) is False
     assert 1 == here.counts().in_flight
+
+
+def test_frozen_time_does_not_hold_up_a_flush(reception, monkeypatch):
+    """A test of the application's that lets time stand still (freezegun): the flush ends all the same."""
+    here = reception()
+    here.transports["traces"].open.clear()
+    here.put(parcel("a"))
+    here.sender.start()
+    tick, waits = threading.Event(), []
+
+    def wait(ticket, *, deadline):
+        waits.append(tick.wait(0.01))
+        assert len(waits) < 1_000, "it waits for ever"
+
+    monkeypatch.setattr(here.sender._worker, "wait", wait)
+    deadline = soon(0.05)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+
+    assert here.sender.drain(deadline=deadline) is False
 
 
 def test_without_a_thread_nothing_can_be_drained(reception):

@@ -306,7 +306,7 @@ def test_goodbye_between_requests(call):
         assert "ok" == transport.send(b"body", timeout_s=10).kind
         eventually(lambda: transport._connection.reusable())  # its settings are read
         goon.set()
-        kept = transport._connection._session._stream._socket
+        kept = transport._connection._session._stream._socket.get()
         eventually(lambda: select.select([kept], [], [], 0)[0])
         assert "ok" == transport.send(b"body", timeout_s=10).kind
     assert 2 == len(peer.requests)

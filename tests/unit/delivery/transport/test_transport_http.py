@@ -8,6 +8,7 @@ import json
 import select
 import socket
 import threading
+import time
 import zlib
 from email.utils import formatdate
 
@@ -130,6 +131,30 @@ def test_retry_after_date():
     assert retry_after("Fri, 99 Dec 9999 99:99:99 GMT") is None
 
 
+def test_retry_after_date_in_frozen_time(monkeypatch):
+    """A date is compared with the time that it is, and not with one that a test has stopped."""
+    later = formatdate(time.time() + 100, usegmt=True)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert 90 < retry_after(later) <= 100
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_interim_answer(link, status):
+    """What comes before the answer is read over, however often; the connection is kept."""
+    interim = f"HTTP/1.1 {status} Soon\r\nLink: </a.css>\r\nConnection: close\r\n\r\n".encode()
+    with http_peer(interim * 3 + response(), response()) as peer:
+        transport = link(peer.url)
+        assert [Answer(kind="ok")] * 2 == [transport.send(b"", timeout_s=10) for _ in range(2)]
+    assert 1 == len(peer.connections)
+
+
+def test_other_protocol_instead_of_an_answer(link):
+    """A peer that changes the protocol, unasked, has taken nothing."""
+    answer = answer_to(link, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+    assert ("retry", True) == (answer.kind, answer.message.startswith("HTTP 101 Switching Protocols"))
+
+
 def test_redirect(link):
     """A redirect is not followed; the message names where to, without credentials and query."""
     location = "https://u:p4ssword@other.test/v1/traces?token=abcdefgh#x"
@@ -164,6 +189,26 @@ def test_partial_success_in_json(link):
 def test_unreadable_success(link, kind):
     """A success stays one, whatever its body is."""
     assert Answer(kind="ok") == answer_to(link, response(202, b"\xff<html>", kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+@pytest.mark.parametrize("page", [b"<html><h1>Log in", b"\n <!DOCTYPE  html>\n", b"<HTML lang='en'>"])
+def test_page_as_success(link, kind, page):
+    """A page of HTML is from a proxy that wants a login, say: nobody has taken the data."""
+    answer = answer_to(link, response(200, page, kind=kind))
+    assert Answer(kind="retry", message="HTTP 200 OK with a page of HTML, which no receiver sends") == answer
+
+
+def test_page_that_is_compressed(link):
+    """Also one that is compressed."""
+    page = gzip.compress(b"<!doctype html><title>Log in</title>")
+    assert "retry" == answer_to(link, response(200, page, kind="text/html", content_encoding="gzip")).kind
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"<p>thanks</p>", b"<htmlish>"])
+def test_words_that_are_no_page(link, body):
+    """A simple receiver whose framework calls every answer HTML has taken it."""
+    assert Answer(kind="ok") == answer_to(link, response(200, body, kind="text/html; charset=utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +336,7 @@ def test_answer_to_nothing(link):
         transport = link(peer.url)
         assert "ok" == transport.send(b"", timeout_s=10).kind
         goon.set()
-        kept = transport._connection._stream._socket
+        kept = transport._connection._stream._socket.get()
         eventually(lambda: select.select([kept], [], [], 0)[0])
         assert "ok" == transport.send(b"", timeout_s=10).kind
     assert 2 == len(peer.requests)

@@ -245,3 +245,42 @@ def test_time_that_is_over(link):
         assert "retry" == link(peer.url).send(b"", timeout_s=0).kind
         assert time.monotonic() - began < PATIENCE_S
     assert not peer.requests
+
+
+@pytest.fixture
+def no_poll(monkeypatch):
+    """`select` as on Windows, and as eventlet leaves it."""
+    monkeypatch.delattr(select, "poll")
+
+
+@protocols
+@pytest.mark.usefixtures("no_poll")
+def test_without_poll(link, protocol):
+    """Where there is no `select.poll`, requests are sent and waits have their end."""
+    with http_peer(response()) as peer, Peer(silent) as hole:
+        grpc = protocol == "grpc"  # which this peer does not speak: it says so at once
+        answer = link(peer.url, protocol=protocol).send(b"body", timeout_s=10)
+        assert ("HTTP/1" in answer.message) if grpc else Answer(kind="ok") == answer
+        late = link(hole.url, protocol=protocol).send(os.urandom(20_000_000), timeout_s=0.3)
+        assert "no answer within 0.3 s" == late.message
+
+
+@linux_only
+@pytest.mark.usefixtures("no_poll")
+def test_connection_that_hangs_without_poll(link, hanging):
+    """The same for a connection that does not come about, and for one that is refused."""
+    answer = link(f"http://127.0.0.1:{hanging}").send(b"", timeout_s=0.3)
+    assert f"no connection to 127.0.0.1:{hanging} within 0.3 s" == answer.message
+    with socket.socket() as keeper:
+        keeper.bind(("127.0.0.1", 0))
+        port = keeper.getsockname()[1]
+        answer = link(f"http://127.0.0.1:{port}").send(b"", timeout_s=10)
+    assert f"connection refused by 127.0.0.1:{port}" == answer.message
+
+
+def test_frozen_time(link, monkeypatch):
+    """A test of the application's that lets time stand still does not hold up a send."""
+    with Peer(silent) as peer:
+        monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+        wait = in_thread(lambda: link(peer.url).send(b"body", timeout_s=0.2))
+        assert "no answer within 0.2 s" == wait().message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import importlib
 import logging
 import subprocess
 import sys
@@ -67,6 +69,34 @@ def test_log_lines(link, caplog, protocol):
         assert [] == caplog.messages
         link(url, protocol=protocol).send(b"body", timeout_s=10)
     assert caplog.messages
+
+
+def test_debug_output(link, monkeypatch, capsys):
+    """Who has `http.client` print requests sees the application's, and not ours with their credentials."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    with http_peer(response()) as peer:
+        assert "ok" == link(peer.url, headers={"api-key": "s3cret-value"}).send(b"body", timeout_s=10).kind
+    assert "" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["loaded before", "loaded meanwhile"])
+def test_recorded_connections(link, monkeypatch, first):
+    """Who puts another class in the place of urllib3's connection (vcrpy) gets no request of ours."""
+    from urllib3 import connection
+
+    class Recorded(connection.HTTPConnection):
+        def request(self, *args, **kwargs):
+            raise AssertionError("recorded")
+
+    name = f"{_quiet.__package__}._http1"
+    if first:
+        importlib.import_module(name)
+    else:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(connection, "HTTPConnection", Recorded)
+    monkeypatch.setattr(http.client, "HTTPConnection", Recorded)
+    with http_peer(response()) as peer:
+        assert "ok" == link(peer.url).send(b"body", timeout_s=10).kind
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

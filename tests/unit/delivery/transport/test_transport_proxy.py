@@ -148,12 +148,26 @@ def test_this_machine(monkeypatch, host):
         ("10.0.0.0/8", "10.9.8.7", True),
         ("10.0.0.0/8", "11.9.8.7", False),
         ("fd00::/8,x", "fd00::1", True),
+        ("10.0.0.5:4318", "10.0.0.5", True),
+        ("10.0.0.5:4317", "10.0.0.5", False),
+        ("10.0.0.0/8:4318", "10.0.0.5", True),
+        ("fd00::1", "fd00::1", True),
+        ("[fd00::1]", "fd00::1", True),
+        ("[fd00::1]:4318", "fd00::1", True),
+        ("[fd00::1]:4317", "fd00::1", False),
+        ("[fd00::]/8", "fd00::1", True),
+        ("fd00::2", "fd00::1", False),
+        ("x.test a.test", "a.test", True),
+        ("x.test,\t10.0.0.0/8  b.test", "10.0.0.5", True),
+        ("[", "a.test", False),
+        (":4318", "a.test", False),
+        (":4318", "10.0.0.5", False),
         ("", "a.test", False),
         (" , ", "a.test", False),
     ],
 )
 def test_exceptions(monkeypatch, excepted, host, direct):
-    """NO_PROXY lists names, domains, networks, or everything."""
+    """NO_PROXY lists names, domains, addresses, networks, each with a port or without, or everything."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.test")
     monkeypatch.setenv("NO_PROXY", excepted)
     assert direct == (find(host) is None)
