@@ -121,6 +121,7 @@ class CorrelationMiddleware:
             await self.app(scope, receive, send)
             return
         self._watch_loop()
+        list_headers(scope)
         identifier = _inbound(scope.get("headers") or ()) or uuid.uuid4().hex
         scope[SCOPE_KEY] = identifier
         marked = _mark_span(identifier)
@@ -139,10 +140,26 @@ class CorrelationMiddleware:
 
 def with_id(message: Message, identifier: str) -> Message:
     """The start of a response with the header ``X-Request-ID``, unless it has one."""
+    message = listed(message)
     headers = list(message.get("headers") or ())
     if any(bytes(name).lower() == _RESPONSE_HEADER for name, _ in headers):
         return message
     return {**message, "headers": [*headers, (_RESPONSE_HEADER, identifier.encode("ascii"))]}
+
+
+def listed(message: Message) -> Message:
+    """The message with headers that can be read twice: ASGI lets them be any iterable."""
+    headers = message.get("headers")
+    if headers is None or isinstance(headers, (list, tuple)):
+        return message
+    return {**message, "headers": list(headers)}
+
+
+def list_headers(scope: MutableMapping[str, Any]) -> None:
+    """The same for a scope, which is changed, as Starlette does it: it stays the one that all share."""
+    headers = scope.get("headers")
+    if headers is not None and not isinstance(headers, (list, tuple)):
+        scope["headers"] = list(headers)
 
 
 def _inbound(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
@@ -24,12 +25,16 @@ _official = official("opentelemetry.instrumentation.celery:CeleryInstrumentor")
 
 def _turn_on(settings: Settings) -> Callable[[], object]:
     from celery import Celery, signals  # type: ignore[import-untyped]  # it has no types
+    from opentelemetry.instrumentation.celery import utils
 
     official_undo = _official(settings)
     if official_undo is nothing:
         return nothing
     sending = Patch(Celery, "send_task", _sending(Celery.send_task))
     sending.put()
+    module: Any = utils
+    finding = Patch(module, "retrieve_task_from_sender", _finding(utils.retrieve_task_from_sender))
+    finding.put()
     # After the official receivers, whose texts they replace.
     signals.task_failure.connect(_failed, weak=False)
     signals.task_retry.connect(_retried, weak=False)
@@ -39,6 +44,7 @@ def _turn_on(settings: Settings) -> Callable[[], object]:
         words_undo()
         signals.task_retry.disconnect(_retried)
         signals.task_failure.disconnect(_failed)
+        finding.remove()
         sending.remove()
         official_undo()
 
@@ -57,13 +63,40 @@ def _sending(found: Callable[..., Any]) -> Callable[..., Any]:
     def send_task(app: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
         if len(args) < _UP_TO_ID:
             kwargs["task_id"] = kwargs.get("task_id") or uuid()
+        token = _sent.set(_Unregistered(name))
         try:
             return found(app, name, *args, **kwargs)
         except BaseException as error:
             _not_sent(name, kwargs["task_id"] if len(args) < _UP_TO_ID else args[_UP_TO_ID - 1], error)
             raise
+        finally:
+            _sent.reset(token)
 
     return send_task
+
+
+class _Unregistered:
+    """In the place of a task that this process does not have, while it is sent by its name.
+
+    The official instrumentation keeps a sending's span on the task, and without one ends it at once.
+    """
+
+    def __init__(self, name: Any) -> None:
+        self.name = name
+
+
+_sent: ContextVar[_Unregistered | None] = ContextVar("otelkit_celery_sent", default=None)
+
+
+def _finding(found: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The official look-up of a signal's task, which finds one for each that is being sent."""
+
+    @functools.wraps(found)
+    def retrieve_task_from_sender(kwargs: Any) -> Any:
+        task, sent = found(kwargs), _sent.get()
+        return sent if task is None and sent is not None and kwargs.get("sender") == sent.name else task
+
+    return retrieve_task_from_sender
 
 
 def _not_sent(name: Any, task_id: Any, error: BaseException) -> None:

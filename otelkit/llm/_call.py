@@ -17,7 +17,7 @@ from otelkit import _guard
 from otelkit.llm import _answer, _content, _record
 from otelkit.llm._configured import present
 from otelkit.llm._record import SCOPE, Asked, name_of
-from otelkit.llm._stream import AsyncStream, Stream
+from otelkit.llm._stream import is_stream, passing
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.exceptions import class_name, status_text
 from otelkit.processors.usage import Usage, count, joined, model_of, text, usage_of
@@ -27,6 +27,7 @@ __all__ = ["Call", "track"]
 R = TypeVar("R")
 
 _NOTHING = Usage(None, None, None, None)
+_WHOLE = frozenset({list, tuple})
 
 
 def track(
@@ -96,7 +97,7 @@ class Call:
         self._id: str | None = None
         self._reasons: tuple[str, ...] = ()
         self._texts: list[str] = []
-        self._error: BaseException | None = None
+        self._error_type: str | None = None  # the error itself would keep the frames it went through alive
         self._lock = threading.RLock()  # a released stream may end anywhere, in this very thread too
         self._streams = 0
         self._left = False
@@ -207,16 +208,21 @@ class Call:
         Returns:
             An iterator (or async iterator) over the same chunks that has the members of
             ``chunks``, ``close`` or ``aclose`` among them, and is a context manager if that is one.
-            What cannot be iterated comes back as it is.
+            What has all its chunks already (a list) is read and comes back as it is; so does an
+            answer that is no stream, which counts as that of `result`.
         """
         try:
+            if type(chunks) in _WHOLE:
+                for chunk in chunks:
+                    self._on_chunk(chunk)
+                return chunks
+            if not is_stream(chunks):
+                return self.result(chunks)
             if not self._over:
-                kinds = (("__aiter__", AsyncStream), ("__iter__", Stream))
-                kind = next((kind for method, kind in kinds if hasattr(type(chunks), method)), None)
-                if kind is not None:
-                    with self._lock:
-                        self._streams += 1
-                    return kind(chunks, self)
+                passed = passing(chunks, self)
+                with self._lock:
+                    self._streams += 1
+                return passed
         except Exception:
             _guard.swallowed("llm.stream")
         return chunks
@@ -282,9 +288,9 @@ class Call:
 
     def _fail(self, error: BaseException | None) -> None:
         """Remember the first error; cancellation and other `BaseException` are none."""
-        if self._over or self._error is not None or not isinstance(error, Exception):
+        if self._over or self._error_type is not None or not isinstance(error, Exception):
             return
-        self._error = error
+        self._error_type = class_name(type(error))
         if self._span.is_recording():
             self._span.record_exception(error)
             self._span.set_status(Status(StatusCode.ERROR, status_text(error)))
@@ -301,15 +307,14 @@ class Call:
         seconds = time.perf_counter() - self._began
         usage = self._usage
         model = usage.model or self._model
-        error_type = None if self._error is None else class_name(type(self._error))
         spent = _record.record_usage(self._asked, joined(Usage(None, None, None, model), usage))
-        _record.record_duration(self._asked, seconds, model=model, error_type=error_type)
+        _record.record_duration(self._asked, seconds, model=model, error_type=self._error_type)
         if self._first_chunk_s is not None:
             _record.record_first_chunk(self._asked, self._first_chunk_s, model=model)
-        self._describe(usage, model, error_type, spent)
+        self._describe(usage, model, spent)
         self._span.end()
 
-    def _describe(self, usage: Usage, model: str | None, error_type: str | None, spent: float | None) -> None:
+    def _describe(self, usage: Usage, model: str | None, spent: float | None) -> None:
         if not self._span.is_recording():
             return
         found = {
@@ -321,7 +326,7 @@ class Call:
             "gen_ai.usage.output_tokens": usage.output_tokens,
             "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
             "otelkit.llm.cost": spent,
-            "error.type": error_type,
+            "error.type": self._error_type,
         }
         if self._texts:
             found["gen_ai.output.messages"] = _content.output_messages(self._texts, self._reasons)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["AsyncStream", "Listener", "Stream"]
+__all__ = ["Listener", "is_stream", "passing"]
+
+# What a whole answer has and a stream has not: a size (lists, mappings), the fields of pydantic's models.
+_SIZE = "__len__"
+_FIELDS = ("model_dump", "__fields__")
 
 
 class Listener(Protocol):
@@ -23,8 +28,36 @@ class Listener(Protocol):
     def _on_release(self, end: Callable[[], None]) -> None: ...
 
 
+def is_stream(thing: Any) -> bool:
+    """Whether a client's answer comes in chunks: an iterator, plain or async, or what makes one.
+
+    An answer that is whole may be iterable too: over its items, its fields.
+    """
+    kind: Any = type(thing)
+    return _is_stream(kind)
+
+
+def passing(source: Any, listener: Listener) -> Any:
+    """A stream with the abilities of ``source``, and no others, that tells ``listener`` of its chunks.
+
+    Some clients give one object that is plain and async: it stays both.
+    """
+    abilities = tuple(name for name in _TYPES if hasattr(type(source), name))
+    members = tuple(name for name in _MEMBERS if hasattr(source, name))
+    return _kind(abilities + members)(source, listener)
+
+
+@lru_cache(maxsize=256)
+def _is_stream(kind: type) -> bool:
+    if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
+        return True
+    if not (hasattr(kind, "__iter__") or hasattr(kind, "__aiter__")) or hasattr(kind, _SIZE):
+        return False
+    return not any(name in vars(base) for base in kind.__mro__ for name in _FIELDS)
+
+
 class _Passing:
-    """What both kinds have in common: the source's members, and one end."""
+    """What all kinds have in common: the source's members, and one end."""
 
     def __init__(self, source: Any, listener: Listener) -> None:
         self._source = source
@@ -37,6 +70,11 @@ class _Passing:
             raise AttributeError(name)
         return getattr(self._source, name)
 
+    def _take(self, chunk: Any) -> Any:
+        if not self._ended:  # what can be read again is read for the first time only
+            self._listener._on_chunk(chunk)
+        return chunk
+
     def _end(self, error: BaseException | None = None) -> None:
         if not self._ended:
             self._ended = True
@@ -48,10 +86,10 @@ class _Passing:
             self._listener._on_release(self._end)
 
 
-class Stream(_Passing):
-    """A plain stream on its way to the application."""
-
+class _Plain(_Passing):
     def __iter__(self) -> Iterator[Any]:
+        if not hasattr(type(self._source), "__next__"):
+            self._chunks = None  # each iteration begins anew
         return self
 
     def __next__(self) -> Any:
@@ -65,18 +103,30 @@ class Stream(_Passing):
         except BaseException as error:
             self._end(error)
             raise
-        self._listener._on_chunk(chunk)
-        return chunk
+        return self._take(chunk)
 
-    def close(self) -> None:
-        """Close the source, if it can be closed."""
+
+class _Async(_Passing):
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if not hasattr(type(self._source), "__anext__"):
+            self._chunks = None
+        return self
+
+    async def __anext__(self) -> Any:
         try:
-            close = getattr(self._source, "close", None)
-            if close is not None:
-                close()
-        finally:
+            if self._chunks is None:
+                self._chunks = self._source.__aiter__()
+            chunk = await self._chunks.__anext__()
+        except StopAsyncIteration:
             self._end()
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        return self._take(chunk)
 
+
+class _Block(_Passing):
     def __enter__(self) -> Any:
         self._source = self._source.__enter__()
         return self
@@ -93,41 +143,7 @@ class Stream(_Passing):
             self._end(error)
 
 
-class AsyncStream(_Passing):
-    """An async stream on its way to the application."""
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            if self._chunks is None:
-                self._chunks = self._source.__aiter__()
-            chunk = await self._chunks.__anext__()
-        except StopAsyncIteration:
-            self._end()
-            raise
-        except BaseException as error:
-            self._end(error)
-            raise
-        self._listener._on_chunk(chunk)
-        return chunk
-
-    def close(self) -> Any:
-        """The source's own, as it is with the clients of OpenAI and Anthropic."""
-        closing = self._source.close()
-        self._end()
-        return closing
-
-    async def aclose(self) -> None:
-        """Close the source, if it can be closed."""
-        try:
-            close = getattr(self._source, "aclose", None)
-            if close is not None:
-                await close()
-        finally:
-            self._end()
-
+class _AsyncBlock(_Passing):
     async def __aenter__(self) -> Any:
         self._source = await self._source.__aenter__()
         return self
@@ -142,3 +158,38 @@ class AsyncStream(_Passing):
             return await self._source.__aexit__(kind, error, trace)
         finally:
             self._end(error)
+
+
+class _Closed(_Passing):
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """The source's own; to be awaited where that is, as with the clients of OpenAI and Anthropic."""
+        try:
+            return self._source.close(*args, **kwargs)
+        finally:
+            self._end()
+
+
+class _AsyncClosed(_Passing):
+    async def aclose(self, *args: Any, **kwargs: Any) -> Any:
+        """The source's own."""
+        try:
+            return await self._source.aclose(*args, **kwargs)
+        finally:
+            self._end()
+
+
+_TYPES: dict[str, type[_Passing]] = {
+    "__iter__": _Plain,
+    "__next__": _Plain,
+    "__aiter__": _Async,
+    "__anext__": _Async,
+    "__enter__": _Block,
+    "__aenter__": _AsyncBlock,
+}
+_MEMBERS: dict[str, type[_Passing]] = {"close": _Closed, "aclose": _AsyncClosed}
+
+
+@lru_cache(maxsize=256)
+def _kind(names: tuple[str, ...]) -> type[_Passing]:
+    parts = dict.fromkeys((_TYPES | _MEMBERS)[name] for name in names)
+    return type("Stream", tuple(parts), {"__module__": __name__})

@@ -49,7 +49,9 @@ _MODELS = (
     ("message", "model"),
     ("response", "model"),
 )
-_INPUT = ("input_tokens", "prompt_tokens", "prompt_token_count", "promptTokenCount", "inputTokens")
+_INPUT = ("prompt_tokens", "prompt_token_count", "promptTokenCount")
+# Anthropic and Bedrock: without what was read from a cache or written to it, which they count apart.
+_INPUT_APART = ("input_tokens", "inputTokens")
 _OUTPUT = (
     "output_tokens",
     "completion_tokens",
@@ -64,8 +66,8 @@ _CACHED = (
     ("input_token_details", "cache_read"),
     ("cached_content_token_count",),
     ("cachedContentTokenCount",),
+    ("prompt_cache_hit_tokens",),
 )
-# Anthropic and Bedrock: (read from the cache, written to it), neither in the count of the input.
 _CACHE_READ = ("cache_read_input_tokens", "cacheReadInputTokens")
 _CACHE_WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 # Gemini: neither in the count of the candidates nor in that of the prompt.
@@ -131,8 +133,10 @@ def _larger(one: int | None, other: int | None) -> int | None:
 
 def _parsed(found: Any, result: Any) -> Usage | None:
     given, output, total = _first(found, _INPUT), _first(found, _OUTPUT), _first(found, _TOTAL)
-    read, written = _first(found, _CACHE_READ), _first(found, _CACHE_WRITTEN)
-    given = _sum(given, read, written, _first(found, _TOOLS))
+    read = _first(found, _CACHE_READ)
+    if given is None:
+        given = _sum(_first(found, _INPUT_APART), read, _first(found, _CACHE_WRITTEN))
+    given = _sum(given, _first(found, _TOOLS))
     output = _sum(output, _first(found, _THOUGHTS))
     if total is None:
         total = _sum(given, output)

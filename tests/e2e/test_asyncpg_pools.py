@@ -134,6 +134,38 @@ async def test_times_and_timeouts(telemetry, postgres):
     assert set(used.attributes) == set(in_vain.attributes) == {NAME}
 
 
+@pytest.mark.parametrize("options", [{}, {"timeout": 60}])
+async def test_a_time_out_of_the_setup_is_none_of_the_pools(telemetry, postgres, options):
+    """A `TimeoutError` that the pool's ``setup`` raises passes, and no connection was waited for in vain."""
+
+    async def setup(connection):
+        raise asyncio.TimeoutError
+
+    async with opened(postgres, min_size=0, max_size=1, setup=setup) as pool:
+        with pytest.raises(asyncio.TimeoutError):
+            await pool.acquire(**options)
+
+    assert values(telemetry, "timeouts") == {}
+
+
+async def test_a_reset_of_ones_own_is_no_call(telemetry, postgres):
+    """What a subclass asks when a pool takes its connection back makes no span; what its user asks does."""
+
+    class MyConnection(asyncpg.Connection):
+        def get_reset_query(self):
+            return "SELECT 1 FROM pg_class LIMIT 0"
+
+    async with opened(postgres, min_size=1, max_size=1, connection_class=MyConnection) as pool:
+        for _ in range(2):
+            async with pool.acquire() as conn:
+                await conn.fetchval("SELECT relname FROM pg_class LIMIT 1")
+                await conn.reset()
+
+    assert ["SELECT pg_class"] * 2 == [one.name for one in telemetry.spans]
+    assert "LIMIT 0" not in str(telemetry.spans)
+    assert telemetry.metric("db.client.operation.duration").point.count == 2
+
+
 async def test_a_lost_connection_ends_its_use(telemetry, postgres):
     """One that is closed while it is lent is given back as well, and never twice."""
     async with opened(postgres, min_size=1, max_size=1) as pool:

@@ -137,6 +137,25 @@ def test_the_applications_own_header_stays():
     assert headers == [(b"X-Request-Id", b"mine"), (b"a", b"b")]
 
 
+@pytest.mark.parametrize("own", [(b"x-request-id", b"mine"), (b"a", b"b")])
+def test_headers_that_can_be_read_once(own):
+    """ASGI lets headers be any iterable: those of the request and of the response all arrive."""
+    seen, sent = [], []
+
+    async def app(scope, receive, send):
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": iter([(b"c", b"d"), own])})
+
+    async def send(message):
+        sent.extend(message["headers"])
+
+    scope = {"type": "http", "headers": iter([(b"x-request-id", b"r")])}
+    asyncio.run(CorrelationMiddleware(app)(scope, None, send))
+
+    assert [(b"x-request-id", b"r")] == seen
+    assert [(b"c", b"d"), own] == sent[:2]
+
+
 def test_a_response_without_headers():
     """A start message without headers gets the one."""
     _, headers, _ = serve(own=None, headers=[(b"x-request-id", b"abc")])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-__all__ = ["BUCKETS", "SCOPE", "SYSTEM", "Call", "Calls", "batch_size", "where"]
+__all__ = ["BUCKETS", "SCOPE", "SYSTEM", "Call", "Calls", "Hidden", "batch_size", "where"]
 
 SCOPE = "otelkit.asyncpg"
 SYSTEM = "postgresql"
@@ -93,6 +93,10 @@ class Calls:
         except Exception:
             _guard.swallowed("asyncpg.begin")
             return None
+
+    def hide(self, connection: Any) -> Hidden | None:
+        """Tell nothing of what is asked on ``connection`` until the end; None where nothing is told."""
+        return Hidden(connection) if self.on else None
 
     def _labels(
         self, connection: Any, statement: Statement, verb: str, batch: int | None, target: str
@@ -226,6 +230,22 @@ class Call:
         if failure.message:
             event["exception.message"] = failure.message
         span.add_event("exception", event)
+
+
+class Hidden:
+    """Something under way that is no call: the calls inside of it are told by nobody."""
+
+    __slots__ = ("_covered", "_token")
+
+    def __init__(self, connection: Any) -> None:
+        self._covered = [connection]
+        self._token = attach(Context({**current(), _INSIDE: self._covered}))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """It is over. Never raises."""
+        del error
+        detach(self._token)
+        self._covered.clear()
 
 
 def _is_hidden(context: Context, connection: Any) -> bool:

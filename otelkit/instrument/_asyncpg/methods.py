@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otelkit.instrument._asyncpg.calls import Call, Calls, batch_size
+from otelkit.instrument._asyncpg.calls import Call, Calls, Hidden, batch_size
 from otelkit.instrument._sql import Statement, statements
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Begin", "methods"]
 
-Begin: TypeAlias = "Callable[[Calls, Any, tuple[Any, ...], dict[str, Any]], Call | None]"
+Begin: TypeAlias = "Callable[[Calls, Any, tuple[Any, ...], dict[str, Any]], Call | Hidden | None]"
 """Begins the call of a method on an object with positional and named arguments; None for no telemetry."""
 
 _NO_TEXT = Statement(text="", summary="", operation="")
@@ -30,6 +30,7 @@ def methods() -> list[tuple[type, str, Begin]]:
     table: list[tuple[type, Begin, tuple[str, ...]]] = [
         (connection.Connection, _query, ("execute", "fetch", "fetchval", "fetchrow")),
         (connection.Connection, _batch, ("executemany", "fetchmany")),
+        (connection.Connection, _reset, ("reset",)),
         (connection.Connection, _prepare, ("prepare",)),
         (connection.Connection, _copy_query, ("copy_from_query",)),
         (connection.Connection, _copy, ("copy_from_table", "copy_to_table", "copy_records_to_table")),
@@ -50,10 +51,13 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], at: int, *names: st
 
 
 def _query(calls: Calls, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-    query = _argument(args, kwargs, 0, "query")
-    if query is connection._reset_query:  # a pool takes a connection back
-        return None
-    return calls.begin(connection, statements.get(query))
+    return calls.begin(connection, statements.get(_argument(args, kwargs, 0, "query")))
+
+
+def _reset(calls: Calls, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hidden | None:
+    """A pool takes a connection back; what that asks, a subclass may say (``get_reset_query``)."""
+    del args, kwargs
+    return calls.hide(connection)
 
 
 def _batch(calls: Calls, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

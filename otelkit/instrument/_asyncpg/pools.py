@@ -33,6 +33,7 @@ POOL_NAME = "db.client.connection.pool.name"
 STATE = "db.client.connection.state"
 _MARK = "_otelkit_followed"
 _DEFAULT_PORT = 5432
+_EARLY_S = 0.02  # a loop's timer may be early by the resolution of its clock
 
 
 class Followed:
@@ -263,7 +264,8 @@ def _acquiring(pools: Pools, method: Any) -> Any:
         try:
             proxy = await method(self, *args, **kwargs)
         except asyncio.TimeoutError:  # another class than the built-in one before 3.11
-            _timed_out(pools, followed)
+            timeout = args[0] if args else kwargs.get("timeout")
+            _timed_out(pools, followed, timeout, perf_counter() - started)
             raise
         finally:
             followed.pending -= 1
@@ -291,9 +293,11 @@ def _lent(pools: Pools, followed: Followed, proxy: Any, started: float) -> None:
         _guard.swallowed("asyncpg.acquire")
 
 
-def _timed_out(pools: Pools, followed: Followed) -> None:
+def _timed_out(pools: Pools, followed: Followed, timeout: float | None, waited_s: float) -> None:
+    """Count it, unless it comes from somewhere else: from the ``setup`` of the pool, say."""
     try:
-        pools.timeouts.add(1, followed.labels)
+        if timeout is not None and waited_s >= timeout - _EARLY_S:
+            pools.timeouts.add(1, followed.labels)
     except Exception:
         _guard.swallowed("asyncpg.acquire")
 

@@ -5,11 +5,13 @@ For what has no telemetry of its own: Starlette, older FastAPI, any ASGI applica
 
 from __future__ import annotations
 
+import re
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Span, get_current_span
 
+from otelkit import correlation
 from otelkit.instrument._conventions import stable_conventions
 from otelkit.instrument._http import request
 from otelkit.instrument._http.routes import span_details
@@ -26,6 +28,7 @@ PACKAGE = "opentelemetry.instrumentation.asgi"
 _CALL = "otelkit.call"
 _ERROR = 500
 _MAX_MIDDLEWARE = 100
+_NO_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class Spans:
@@ -46,19 +49,58 @@ class Spans:
         self, call: Call, app: Any, scope: Scope, receive: Receive, send: Send, rules: Rules
     ) -> None:
         """Run ``call`` for one request; the routes of ``app`` name it."""
-        scope[_CALL] = call, app, send, rules
-        # It keeps a response's length on itself, where concurrent requests would share it.
-        await copy(self._middleware)(scope, receive, send)
+        correlation.list_headers(scope)
+        query = scope.get("query_string")
+        readable = _readable(query)
+        scope[_CALL] = _Call(call, app, send, rules, None if readable is query else query)
+        if readable is not query:
+            scope["query_string"] = readable
+        try:
+            # It keeps a response's length on itself, where concurrent requests would share it.
+            await copy(self._middleware)(scope, receive, send)
+        finally:
+            if _CALL in scope:  # it failed before the application's turn
+                _taken(scope)
+
+
+class _Call(NamedTuple):
+    call: Call
+    app: Any
+    send: Send
+    rules: Rules
+    query: bytes | None
+    """The application's, where the middleware is shown another."""
+
+
+def _readable(query: Any) -> Any:
+    """A query as the middleware can decode it, which refuses what is no UTF-8."""
+    try:
+        if isinstance(query, bytes):
+            query.decode()
+    except UnicodeDecodeError:
+        return _NO_ASCII.sub(lambda found: b"%%%02X" % found[0][0], query)
+    return query
+
+
+def _taken(scope: Scope) -> _Call:
+    """What the middleware was called with; the scope is the application's own again."""
+    made: _Call = scope.pop(_CALL)
+    if made.query is not None:
+        scope["query_string"] = made.query
+    return made
 
 
 def _details(scope: Scope) -> tuple[str, dict[str, str]]:
-    return span_details(scope, scope[_CALL][1])
+    made: _Call = scope[_CALL]
+    if made.query is not None:  # routes may look at it
+        scope = {**scope, "query_string": made.query}
+    return span_details(scope, made.app)
 
 
 async def _inside(scope: Scope, receive: Receive, send: Send) -> None:
-    call, _, plain_send, rules = scope.pop(_CALL)
+    made = _taken(scope)
     span = get_current_span()
-    await request.run(call, scope, receive, _keeping_open(send, plain_send), span, rules)
+    await request.run(made.call, scope, receive, _keeping_open(send, made.send), span, made.rules)
 
 
 def _keeping_open(send: Send, plain_send: Send) -> Send:
@@ -71,6 +113,7 @@ def _keeping_open(send: Send, plain_send: Send) -> Send:
 
     async def send_part(message: MutableMapping[str, Any]) -> None:
         nonlocal failing
+        message = correlation.listed(message)  # the middleware looks for the length
         if message["type"] == "http.response.start":
             failing = message["status"] >= _ERROR
         past_it = failing and message["type"] == "http.response.body"

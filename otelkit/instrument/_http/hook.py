@@ -102,10 +102,12 @@ class Hook:
         except Exception as error:
             if error is run.error:
                 raise
-            # The instrumentation's own, which refuses a query that is no UTF-8, say.
+            # The instrumentation's own.
             _guard.swallowed("instrument.asgi")
             if not run.began:
                 await call(scope, receive, send)
+        finally:
+            run.error = None  # its frames hold `run`: a cycle would keep the request alive
 
     def _fastapi_call(self) -> Callable[..., Any]:
         async def __call__(app: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807

@@ -94,6 +94,7 @@ def _with_id(send: Send, scope: Scope) -> Send:
 def _recording(send: Send, span: Span, rules: Rules) -> Send:
     async def send_and_record(message: MutableMapping[str, Any]) -> None:
         if message["type"] in _STARTS:
+            message = correlation.listed(message)
             try:
                 span.set_attributes(rules.response_headers.attributes(message.get("headers") or ()))
             except Exception:

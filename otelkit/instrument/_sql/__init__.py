@@ -16,10 +16,20 @@ from otelkit import _guard
 from otelkit.instrument._sql.lexer import SPACE, Token, tokens
 from otelkit.instrument._sql.summaries import summarise
 
-__all__ = ["MAX_TEXT", "Statement", "StatementCache", "describe", "sanitize", "statements", "summary"]
+__all__ = [
+    "MAX_READ",
+    "MAX_TEXT",
+    "Statement",
+    "StatementCache",
+    "describe",
+    "sanitize",
+    "statements",
+    "summary",
+]
 
 MAX_TEXT = 4_096
-_MAX_READ = 8_192  # characters: reading this much of a statement takes a few milliseconds
+MAX_READ = 8_192
+"""Characters of a statement that are read: of so many it takes a few milliseconds."""
 _CUT = "…"
 
 
@@ -85,7 +95,7 @@ def _readable(query: object) -> tuple[str, bool]:
     """The part of a query that is read, as a plain string, and whether that is not all of it."""
     if not isinstance(query, str):
         return "", False
-    return str.__getitem__(query, slice(_MAX_READ)), str.__len__(query) > _MAX_READ
+    return str.__getitem__(query, slice(MAX_READ)), str.__len__(query) > MAX_READ
 
 
 def _joined(found: Iterable[Token], *, is_cut: bool, max_length: int) -> str:

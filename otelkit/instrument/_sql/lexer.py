@@ -29,6 +29,7 @@ Token = tuple[int, str]
 _VALUE: Token = (LITERAL, "?")
 _BLANK: Token = (SPACE, " ")
 _LETTER = "A-Za-z_\x80-\U0010ffff"
+_OWNERS = frozenset({"ALTER", "CREATE"})
 _NEXT = re.compile(
     rf"""
       (?P<blank>   (?: [ \t\n\r\f\v]+ | --[^\n\r]* )+ )
@@ -47,7 +48,10 @@ _COMMENT_ENDS = re.compile(r"/\*|\*/")
 _ESCAPED_BODY = re.compile(r"(?:[^'\\]+|\\.|'')*", re.DOTALL)
 _STRINGS = frozenset({"escaped", "string", "dollar"})
 _GOES_ON = re.compile(rf"[{_LETTER}0-9]")
-_OWN_SETTINGS = frozenset({"ROLE", "USER", "DATABASE", "SYSTEM"})
+_OWN_SETTINGS = frozenset({"ROLE", "USER", "DATABASE", "SYSTEM", "FUNCTION", "PROCEDURE", "ROUTINE"})
+_NO_KIND = frozenset({"OR", "REPLACE"})
+# The words of a SET behind which its value stands: TO, ROLE, SESSION AUTHORIZATION, TIME ZONE, NAMES.
+_BEFORE_VALUE = frozenset({"TO", "ROLE", "AUTHORIZATION", "ZONE", "NAMES"})
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -100,13 +104,13 @@ class _Statement:
     def _look_at(self, kind: int, text: str) -> None:
         if kind == WORD:
             word = text.upper()
-            self._value_next = self._sets and word == "TO"
+            self._value_next = self._sets and word in _BEFORE_VALUE
             if not self._first:
                 self._first = word
                 self._sets = word == "SET"
             elif not self._second:
-                self._second = word
-            elif word == "SET" and self._first == "ALTER" and self._second in _OWN_SETTINGS:
+                self._second = "" if word in _NO_KIND else word
+            elif word == "SET" and self._first in _OWNERS and self._second in _OWN_SETTINGS:
                 self._sets = True
             self.ended = word == "STDIN" and self._first == "COPY"
         elif text == "=":

@@ -8,6 +8,7 @@ which the statement has ``?`` for each value and an error has its class and SQLS
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from otelkit import _guard
-from otelkit.instrument._sql import Statement, statements
+from otelkit.instrument._sql import MAX_READ, Statement, statements
 from otelkit.processors.exceptions import class_name
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ _NEW_TEXT = "db.query.text"
 _SYSTEMS = ("db.system.name", "db.system")
 _VALUES = "db.statement.parameters"
 _POSTGRESQL = "postgresql"
+_ELSEWHERE = re.compile(r"[\"\\#]|\r(?!\n)")
+_SPECIAL = re.compile(r"[`\[\]]|--|/[*/]|[qQ]'|\$\w*\$")
+# What all databases read alike, each up to its end or that of the text.
+_ALIKE = re.compile(
+    r"""
+      (?<![qQ]) ' (?: [^'] | '' )* (?: ' | \Z )               # but Oracle's q'[...]'
+    | -- (?= [ \t\r\n] | \Z ) [^\n]*                         # but MySQL's 5--'1'
+    | /\* (?! M?! ) (?: (?! /\* | \*/ ) . )* (?: \*/ | \Z )  # but MySQL's /*! ... */, which it executes
+    | ` (?: (?! -- | /[*/] ) [^`'$] )* (?: ` | \Z )
+    | \[ (?: (?! -- | /[*/] ) [^]`'$[] )* (?: \] | \Z )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_LEFT_OVER = re.compile(r"['`\[\]]|--|/[*/]|\$\w*\$")
 
 
 class ValuelessProvider(trace.TracerProvider):
@@ -158,15 +173,25 @@ class _Valueless:
 def _read(query: Any, *, postgresql: bool) -> Statement:
     """What may be told of a statement.
 
-    Where the database may write strings in another way than PostgreSQL (in double quotes, with a
-    backslash, comments behind a number sign) and the statement has such a sign, only its first word
-    is certain.
+    Where the database may read a sign of it in another way than PostgreSQL (strings in double quotes,
+    with a backslash or a delimiter of their own; names that are quoted in other ways, with an apostrophe
+    in them; other comments), only its first word is certain.
     """
-    if postgresql or not isinstance(query, str) or not any(sign in query for sign in '"\\#'):
+    if postgresql or not isinstance(query, str) or not _is_doubtful(query):
         return statements.get(query)
     first = query.split(None, 1)[:1]
     word = first[0] if first and first[0].isalpha() else ""
     return Statement(text=word, summary=word, operation=word)
+
+
+def _is_doubtful(query: str) -> bool:
+    """Whether another database may tell strings, names and comments apart in another way."""
+    read = str.__getitem__(query, slice(MAX_READ))
+    if _ELSEWHERE.search(read):
+        return True
+    if not _SPECIAL.search(read):  # strings at most, which are the same everywhere
+        return False
+    return _LEFT_OVER.search(_ALIKE.sub(" ", read)) is not None
 
 
 def _name(name: str) -> str:

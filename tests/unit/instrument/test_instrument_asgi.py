@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -141,36 +143,124 @@ def test_the_wrapper_without_the_official_package_is_the_application(said, monke
     assert "pip install opentelemetry-instrumentation-asgi" in said()[0]
 
 
-async def call(app, query):
-    """The status of an answer to a request with a query that no client library would send."""
-    statuses = []
+async def call(app, **more):
+    """The start of an answer to a request that no client library would send."""
+    sent = []
     scope = {
-        "type": "http", "method": "GET", "path": "/hello/a", "query_string": query, "scheme": "http",
-        "headers": [], "server": ("shop", 80), "http_version": "1.1",
+        "type": "http", "method": "GET", "path": "/hello/a", "query_string": b"", "scheme": "http",
+        "headers": [], "server": ("shop", 80), "http_version": "1.1", **more,
     }  # fmt: skip
 
     async def send(message):
-        statuses.append(message.get("status"))
+        sent.append(message)
 
     await app(scope, None, send)
-    return statuses[0]
+    return sent[0]
+
+
+def test_a_query_in_no_utf_8_is_told_and_left_alone():
+    """The instrumentation refuses such a query: it is shown one it can read, the application its own."""
+    seen = []
+
+    class Looking(Route):
+        def matches(self, scope):
+            seen.append(scope["query_string"])
+            return super().matches(scope)
+
+    async def look(request):
+        seen.append(request.scope["query_string"])
+        return PlainTextResponse("hello")
+
+    query = b"a=\xff&token=\xfesesame42"
+    app = Starlette(routes=[Looking("/hello/{name}", look)])
+    with instrumented() as telemetry:
+        assert 200 == asyncio.run(call(app, query_string=query))["status"]
+
+    assert "a=%FF&token=[redacted]" == telemetry.span("GET /hello/{name}").attributes["url.query"]
+    assert {"/hello/{name}": 1} == counted(telemetry)
+    assert {query} == set(seen)
+    assert 3 == len(seen)
+
+
+def test_headers_that_can_be_read_once_arrive():
+    """ASGI lets headers be any iterable; neither the instrumentation nor our lists use them up."""
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": iter([(b"x-a", b"1")])})
+
+    with capture() as telemetry:
+        wrapped = instrument.asgi(app, request_headers=["x-b"], response_headers=["x-a"])
+        start = asyncio.run(call(wrapped, headers=iter([(b"x-b", b"2")])))
+
+    attributes = telemetry.span("GET").attributes
+    assert ([(b"x-b", b"2")], [(b"x-a", b"1")]) == (seen, list(start["headers"]))
+    assert (("2",), ("1",)) == (
+        attributes["http.request.header.x-b"],
+        attributes["http.response.header.x-a"],
+    )
+
+
+def test_a_failed_request_is_freed_at_once():
+    """Nothing of ours keeps the error of a request, and with it all that its frames hold."""
+
+    class Held:
+        pass
+
+    held = []
+
+    async def boom(request):
+        local = Held()
+        held.append(weakref.ref(local))
+        raise KeyError("bad")
+
+    async def quietly():
+        try:
+            await call(Starlette(routes=[Route("/boom", boom)]), path="/boom")
+        except KeyError:  # `pytest.raises` and tasks keep it
+            pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        with instrumented():
+            asyncio.run(quietly())
+            assert [None] == [one() for one in held]
+    finally:
+        gc.enable()
+
+
+def test_a_cancelled_request_is_no_error():
+    """Its span has no status and no ``error.type``: the server has not failed."""
+
+    async def cancelled(request):
+        raise asyncio.CancelledError
+
+    with instrumented() as telemetry:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(call(Starlette(routes=[Route("/hello/{name}", cancelled)])))
+
+    span = telemetry.span("GET /hello/{name}")
+    assert "UNSET" == span.status
+    assert "error.type" not in span.attributes
 
 
 def test_a_request_that_the_instrumentation_refuses_is_served():
-    """It decodes the query strictly and raises: the application is called once, without a span."""
+    """It cannot read the scope and raises: the application is called once, with its own, without a span."""
     from otelkit import _guard
 
     calls = []
 
     async def counted_hello(request):
-        calls.append(request)
+        calls.append(request.scope["query_string"])
         return PlainTextResponse("hello")
 
     app = Starlette(routes=[Route("/hello/{name}", counted_hello)])
     with instrumented() as telemetry, _guard.reraise(False):
-        assert 200 == asyncio.run(call(app, b"a=\xff"))
+        start = asyncio.run(call(app, query_string=b"a=\xff", client=("no port",)))
 
-    assert 1 == len(calls)
+    assert (200, [b"a=\xff"]) == (start["status"], calls)
     assert [] == telemetry.spans
     assert {"instrument.asgi": 1} == _guard.failures()
 

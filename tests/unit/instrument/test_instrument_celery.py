@@ -119,6 +119,36 @@ def test_a_failed_task_shows_what_its_error_may_say(tasks, worker, hidden, kind)
     assert SECRET not in str(telemetry.spans)
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_task_of_another_program_is_sent_in_its_span(app, worker, sent):
+    """Sent by a name that this process does not have: the span lasts as long as the sending, and fails with it."""
+    inside = []
+
+    def publishing(**_):
+        with otelkit.span("publishing"):
+            inside.append(1)
+
+    how = {"retry": False} if not sent else {"queue": "elsewhere"}
+    with instrumented("celery") as telemetry, otelkit.span("order"):
+        celery.signals.before_task_publish.connect(publishing)
+        try:
+            with app.connection_for_write(None if sent else "pyamqp://guest@127.0.0.1:1//") as connection:
+                app.send_task("remote", (SECRET,), connection=connection, **how)
+        except celery.exceptions.OperationalError:
+            assert not sent
+        finally:
+            celery.signals.before_task_publish.disconnect(publishing)
+        with otelkit.span("next"):
+            pass
+
+    sending = telemetry.span("apply_async/remote")
+    assert ("UNSET" if sent else "ERROR", [1]) == (sending.status, inside)
+    assert sending.span_id == telemetry.span("publishing").parent_id
+    assert {telemetry.span("order").span_id} == {sending.parent_id, telemetry.span("next").parent_id}
+    assert sending.duration_s >= telemetry.span("publishing").duration_s
+    assert SECRET not in str(telemetry.spans)
+
+
 @pytest.mark.parametrize("by", ["task", "name", "name and id"])
 def test_a_task_that_cannot_be_sent_leaves_nothing_behind(app, tasks, by):
     """The sender gets the broker's error; the sending is a failed span, no longer current, and kept nowhere."""

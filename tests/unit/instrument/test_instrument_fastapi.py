@@ -402,6 +402,23 @@ class TestNative:
             assert 2 < len(telemetry.spans)
             undo()
 
+    def test_a_cancelled_request_has_failed(self):
+        """FastAPI measures it so before we have a say: the span says what the metric says."""
+        app = FastAPI()
+
+        @app.get("/")
+        async def cancelled():
+            raise asyncio.CancelledError
+
+        with instrumented() as telemetry:
+            with pytest.raises(asyncio.CancelledError):
+                ask(app, "/")
+
+        measured = telemetry.metric("http.server.request.duration").point.attributes
+        span = telemetry.spans[0]
+        assert "ERROR" == span.status
+        assert "asyncio.exceptions.CancelledError" == span.attributes["error.type"] == measured["error.type"]
+
     def test_an_application_that_wants_none_has_none(self):
         """`FastAPI(telemetry=...)` is the application's own word."""
         with instrumented() as telemetry:

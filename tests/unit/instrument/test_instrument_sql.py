@@ -98,7 +98,13 @@ _statements = st.one_of(
     ),
     _expressions.map(lambda part: f"SET LOCAL app.user = {part}"),
     st.just(f"SET app.user TO {SECRET}, {SECRET}"),
+    st.sampled_from(["ROLE", "SESSION AUTHORIZATION", "LOCAL TIME ZONE", "NAMES", "a.role TO"]).map(
+        lambda what: f"SET {what} {SECRET}"
+    ),
     st.just(f"ALTER ROLE bob SET app.key = {SECRET}"),
+    st.sampled_from(["ALTER PROCEDURE", "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"]).map(
+        lambda what: f"{what} f(a int) SET app.key = {SECRET} AS $$x$$"
+    ),
     _expressions.map(lambda part: f"/* {SECRET} */ EXPLAIN ANALYZE SELECT {part}"),
 )
 _scripts = st.lists(_statements, min_size=1, max_size=3).map("; ".join)
@@ -164,6 +170,14 @@ def test_anything_is_taken(text):
         ("COPY t (a) FROM STDIN;\n1\tx\n\\.\n", "COPY t (a) FROM STDIN"),
         ("COPY t TO STDOUT WITH (NULL 'x')", "COPY t TO STDOUT WITH (NULL ?)"),
         ("SET LOCAL a.b TO c, d; SELECT 1", "SET LOCAL a.b TO ?; SELECT ?"),
+        ("SET ROLE a; SET LOCAL ROLE 'a'", "SET ROLE ?; SET LOCAL ROLE ?"),
+        ("SET SESSION AUTHORIZATION a; SET TIME ZONE x", "SET SESSION AUTHORIZATION ?; SET TIME ZONE ?"),
+        ("ALTER FUNCTION f() SET x TO a, b", "ALTER FUNCTION f() SET x TO ?"),
+        ("CREATE OR REPLACE FUNCTION f() SET x = a AS $$b$$", "CREATE OR REPLACE FUNCTION f() SET x = ?"),
+        ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ ONLY"),
+        ("SET CONSTRAINTS a DEFERRED", "SET CONSTRAINTS a DEFERRED"),
+        ("ALTER FUNCTION f() SET SCHEMA s", "ALTER FUNCTION f() SET SCHEMA s"),
+        ("CREATE TABLE t (role text, a int)", "CREATE TABLE t (role text, a int)"),
         ("UPDATE t SET a = b WHERE c", "UPDATE t SET a = b WHERE c"),
         ("SELECT 1 'unterminated", "SELECT ? ?"),
         ("SELECT 1 /* unterminated", "SELECT ? ?"),

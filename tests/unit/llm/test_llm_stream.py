@@ -6,9 +6,12 @@ import asyncio
 import gc
 import threading
 import time
+from collections import UserDict
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import SimpleNamespace
 
 import pytest
+from pydantic import BaseModel
 
 from otelkit import llm
 from otelkit.testing import capture
@@ -347,11 +350,91 @@ def test_members_of_the_source_stay():
         _ = stream.no_such
 
 
-@pytest.mark.parametrize("thing", [None, 3, SimpleNamespace()])
-def test_what_cannot_be_iterated_comes_back(thing):
+@pytest.mark.parametrize("thing", [None, 3, SimpleNamespace(), "text", {"a": 1}, [], range(3)])
+def test_what_is_no_stream_comes_back(thing):
     """`stream` of what is no stream gives it back; the application sees its own mistake."""
     with llm.track("m") as call:
         assert thing is call.stream(thing)
+
+
+class Model(BaseModel):
+    """As the answers of most clients are: iterable over its fields."""
+
+    model: str = "gpt-x-2026"
+    usage: dict[str, int] = {"prompt_tokens": 100, "completion_tokens": 50}
+
+
+@pytest.mark.parametrize("answer", [Model(), Model().model_dump(), UserDict(Model()), CHUNKS, tuple(CHUNKS)])
+def test_whole_answer_is_read_and_comes_back(answer, telemetry):
+    """A client that was not asked to stream, or a list in its place: the same object, and its tokens count."""
+    with llm.track("gpt-x") as call:
+        assert answer is call.stream(answer)
+
+    span = span_of(telemetry, timeout_s=0)
+    assert (50, "gpt-x-2026") == (
+        span.attributes["gen_ai.usage.output_tokens"],
+        span.attributes["gen_ai.response.model"],
+    )
+
+
+ABILITIES = ("__iter__", "__aiter__", "__enter__", "__aenter__", "close", "aclose", "send", "__len__")
+
+
+@pytest.mark.parametrize("make", [lambda: iter(CHUNKS), lambda: plain(CHUNKS), lambda: coming(CHUNKS)])
+def test_stream_can_what_its_source_can(make):
+    """A wrapped stream has the abilities of its source and no others."""
+    with llm.track("m") as call:
+        passed = call.stream(make())
+
+    assert [hasattr(make(), name) for name in ABILITIES] == [hasattr(passed, name) for name in ABILITIES]
+    assert not isinstance(passed, (AbstractContextManager, AbstractAsyncContextManager))
+
+
+class TwoSided:
+    """As LiteLLM's streams are: one object to be read either way."""
+
+    def __init__(self):
+        self.chunks = iter(CHUNKS)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.chunks)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for chunk in self.chunks:
+            return chunk
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("way", ["plain", "async"])
+async def test_stream_that_can_be_read_either_way(way, telemetry):
+    """It is read in the way the application chooses."""
+    with llm.track("gpt-x") as call:
+        stream = call.stream(TwoSided())
+        got = list(stream) if way == "plain" else [chunk async for chunk in stream]
+
+    assert CHUNKS == got
+    assert 50 == span_of(telemetry).attributes["gen_ai.usage.output_tokens"]
+
+
+def test_stream_that_can_be_read_again(telemetry):
+    """A second iteration gives what the source gives, and counts nothing twice."""
+
+    class Kept:
+        def __iter__(self):
+            return iter(CHUNKS)
+
+    with llm.track("gpt-x", record_content=True) as call:
+        stream = call.stream(Kept())
+        assert CHUNKS == list(stream) == list(stream)
+
+    assert 150 == telemetry.metric("llm_tokens_used").sum
+    assert "ParisPa" not in span_of(telemetry).attributes["gen_ai.output.messages"]
 
 
 def test_source_that_cannot_begin_raises_its_own_error(telemetry):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -74,6 +76,34 @@ def test_call_is_measured(telemetry):
     assert (labels, 1) == (dict(duration.attributes), duration.count)
     assert (0.01, 81.92) == (duration.bounds[0], duration.bounds[-1])
     assert (1, 150) == (used.count, used.sum)
+
+
+def test_failed_call_is_freed_at_once(telemetry):
+    """Neither the call nor its span keeps the error, and with it all that its frames hold."""
+
+    class Held:
+        pass
+
+    def ask(held):
+        with llm.track("gpt-x") as call:
+            call.result(held)
+            raise ValueError("bad")
+
+    held = Held()
+    weakly = weakref.ref(held)
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            ask(held)
+        except ValueError:  # `pytest.raises` keeps it
+            pass
+        del held
+        assert weakly() is None
+    finally:
+        gc.enable()
+
+    assert "ValueError" == telemetry.span("chat gpt-x").attributes["error.type"]
 
 
 def test_result_comes_back_as_it_is():

@@ -53,6 +53,19 @@ SHAPES = {
                         output_tokens=5)),
         Usage(117, 5, 122, None, 100),
     ),
+    "litellm": (
+        {"usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010,
+                   "cache_read_input_tokens": 900, "cache_creation_input_tokens": 50}},
+        Usage(1000, 10, 1010, None, 900),
+    ),
+    "deepseek": (
+        {"usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 4}},
+        Usage(10, 5, 15, None, 4),
+    ),
+    "bedrock cache": (
+        {"usage": {"inputTokens": 3, "outputTokens": 4, "cacheReadInputTokens": 5, "totalTokens": 12}},
+        Usage(8, 4, 12, None, 5),
+    ),
     "anthropic start": (
         made(message=made(model="claude-x", usage=made(input_tokens=25, output_tokens=1))),
         Usage(25, 1, 26, "claude-x"),
