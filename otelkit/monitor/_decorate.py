@@ -6,11 +6,15 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from enum import Enum
 from typing import Any, TypeVar, overload
 
 from otelkit import _guard
 from otelkit.monitor import _registry
+from otelkit.monitor._data import ABSENT, found_in
 from otelkit.monitor._recorder import Recorder
+from otelkit.monitor._stand_in import is_elsewhere, stand_in
 from otelkit.pipeline.stepwise import of_async_generator, of_generator
 from otelkit.process import watch_loop
 from otelkit.processors.limits import repair_text
@@ -22,6 +26,12 @@ F = TypeVar("F")
 G = TypeVar("G", bound=Callable[..., Any])
 _UNKNOWN = "unknown"
 _MAX_LABEL = 1_024
+_LABELS = (int, float, bytes, Enum, type(None))  # no name, but taken for one; never what is decorated
+_FUNCTIONS = (types.FunctionType, types.MethodType)
+_BELOW = (
+    "Put @otelkit.monitor_performance(method='query', endpoint='/api/query') below what makes this of the "
+    "function, on the function itself."
+)
 _USE = "Decorate a function or method: @otelkit.monitor_performance(method='query', endpoint='/api/query')."
 
 
@@ -57,14 +67,16 @@ def monitor_performance(
 
     For plain, ``async``, generator and async generator functions, methods, class and static methods
     (above or below ``@classmethod``). What the function returns and raises is untouched. A generator
-    is one call from its first step until it is exhausted, closed or fails.
+    is one call from its first step until it is exhausted, closed or fails. A plain function that returns
+    what is awaited later is measured until it returns, which is named once on stderr.
 
     Series (``agent`` is the setting ``metric_prefix``): ``agent_requests_total`` by method, status
     (``success``, ``error``, ``cancelled``) and endpoint, there at 0 from the beginning;
     ``agent_errors_total`` by error_type and method; ``agent_request_duration_seconds`` by method and
     endpoint, with exemplars; ``agent_active_connections``; ``response_size_bytes`` by endpoint where
-    the result has ``data`` (bytes as they are, text as UTF-8, anything else as JSON). They count
-    every call, sampled or not. Cancellation (any `BaseException` that is no `Exception`) is no error.
+    the result stores ``data`` (bytes as they are, text as UTF-8, anything else as JSON; read without
+    running a property or any other code of the result). They count every call, sampled or not.
+    Cancellation (any `BaseException` that is no `Exception`) is no error.
 
     The span has the function's name; the line says ``Function executed``, or ``Function execution
     failed`` with the exception.
@@ -79,20 +91,23 @@ def monitor_performance(
         errors: Exception classes, or their names, whose series shall exist at 0 before the first
             one, so that an alert sees the first one too.
         expected: Exception classes that are answers and no errors, such as "not found": the call
-            counts as ``success``, with an ordinary line and nothing on its span. They pass as ever.
+            counts as ``success``, with an ordinary line and nothing on its span. They pass as ever, and
+            are matched as ``except`` does.
 
     Returns:
         The decorator. What is no function (a class, a property) is returned as it is, and named once
-        on stderr.
+        on stderr; so is a task of a queue, whose work is done elsewhere. Any other object that can be
+        called (a cache, a partial) stays what it is, with its attributes.
     """
 
     def decorate(target: Any) -> Any:
-        if isinstance(target, (classmethod, staticmethod)):
-            return type(target)(decorate(target.__func__))
-        if isinstance(target, type) or not callable(target):
-            kind = "class" if isinstance(target, type) else class_name(type(target))
-            _guard.say(f"monitor_performance was given a {kind}, which it leaves as it is. {_USE}")
-            return target
+        kind = type(target)  # `isinstance` would ask the object, which may be somebody's proxy
+        if issubclass(kind, (classmethod, staticmethod)):
+            return kind(decorate(target.__func__))
+        if issubclass(kind, type) or not callable(target):
+            return _left(target, _BELOW if found_in(kind, "__get__") is not ABSENT else _USE)
+        if is_elsewhere(target):
+            return _left(target, _BELOW)
         return _wrapped(
             target, _recorder(target, row_of(target), span=span, log=log, expected=_classes(expected))
         )
@@ -107,10 +122,24 @@ def monitor_performance(
             errors=_names(errors),
         )
 
-    if not isinstance(method, str) and (callable(method) or isinstance(method, (classmethod, staticmethod))):
-        function, method = method, _UNKNOWN  # without parentheses
-        return decorate(function)
-    return decorate
+    if _is_label(method, alone=endpoint is _UNKNOWN):
+        return decorate
+    target, method = method, _UNKNOWN  # without parentheses
+    return decorate(target)
+
+
+def _is_label(method: Any, *, alone: bool) -> bool:
+    """Whether what stands in the place of ``method`` is a label, and not what is decorated."""
+    kind = type(method)
+    if issubclass(kind, (str, *_LABELS)):
+        return True
+    return not (alone or callable(method) or issubclass(kind, classmethod))
+
+
+def _left(target: Any, advice: str) -> Any:
+    kind = "class" if issubclass(type(target), type) else class_name(type(target))
+    _guard.say(f"monitor_performance was given a {kind}, which it leaves as it is. {advice}")
+    return target
 
 
 def _recorder(function: Any, row: _registry.Monitored, **how: Any) -> Recorder:
@@ -120,31 +149,39 @@ def _recorder(function: Any, row: _registry.Monitored, **how: Any) -> Recorder:
 
 
 def _wrapped(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
-    if inspect.isasyncgenfunction(function):
+    if _is(inspect.isasyncgenfunction, function):
         wrapper: Callable[..., Any] = of_async_generator(function, recorder.begin)
-    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_of(function)):
+    elif _is(inspect.iscoroutinefunction, function):
         wrapper = _coroutine(function, recorder)
-    elif inspect.isgeneratorfunction(function):
+    elif _is(inspect.isgeneratorfunction, function):
         wrapper = of_generator(function, recorder.begin)
         if getattr(function, "__code__", wrapper.__code__).co_flags & inspect.CO_ITERABLE_COROUTINE:
             wrapper = types.coroutine(wrapper)
     else:
         wrapper = _plain(function, recorder)
-    return functools.wraps(function)(wrapper)
+    wrapper = functools.wraps(function)(wrapper)
+    if type(function) not in _FUNCTIONS:
+        return stand_in(function, wrapper)
+    with suppress(
+        TypeError, ValueError
+    ):  # for `inspect.getfullargspec`, which does not look at what is wrapped
+        wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return wrapper
 
 
-def _call_of(function: Callable[..., Any]) -> Any:
-    """The method behind an object that can be called."""
-    return getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is wanted
+def _is(kind: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
+    """Whether a function, or the method behind an object that can be called, is of a kind."""
+    return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - the method itself
 
 
 def _plain(function: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     begin = recorder.begin
+    recorder.names_later_work = True
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = begin()
-        call.enter()
         try:
+            call.enter()
             result = function(*args, **kwargs)
         except BaseException as error:
             call.failed(error)
@@ -161,8 +198,8 @@ def _coroutine(function: Callable[..., Any], recorder: Recorder) -> Callable[...
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         watch_loop()
         call = begin()
-        call.enter()
         try:
+            call.enter()
             result = await function(*args, **kwargs)
         except BaseException as error:
             call.failed(error)

@@ -16,8 +16,9 @@ from opentelemetry.trace.status import Status, StatusCode
 from otelkit import _guard, _switch, catalog
 from otelkit import settings as settings_room
 from otelkit.logs import running
-from otelkit.monitor import _run
-from otelkit.monitor._size import data_of, size_of
+from otelkit.monitor import _run, _told
+from otelkit.monitor._data import LATER, data_of
+from otelkit.monitor._size import size_of
 from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.exceptions import status_text
 from otelkit.processors.plain import class_name
@@ -53,6 +54,9 @@ class Recorder:
         span: Whether each call is a span.
         log: Whether each call is a log line.
         expected: Exceptions that are answers, no errors.
+
+    Attributes:
+        names_later_work: Whether a result whose work comes later is named, as that of a plain function.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class Recorder:
         self.expected = expected
         self.labels = {"method": row.method, "endpoint": row.endpoint}
         self._span = span
+        self._qualified = qualified
+        self.names_later_work = False
         self._span_attributes = {**self.labels, "code.function.name": qualified}
         self._tracer: trace.Tracer | None = None
         self._logger: Any = None
@@ -85,6 +91,8 @@ class Recorder:
                 call.context = with_span(span)
             call.active_in = self.series().run.active
             call.active_in.begun += 1
+        except RecursionError:
+            pass  # the application's recursion: there is no room even to say so
         except Exception:
             _guard.swallowed("monitor.begin")
         return call
@@ -95,6 +103,15 @@ class Recorder:
         if self._series.run is not run:
             self._series = self._in_run(run)
         return self._series
+
+    def name_later_work(self, result: Any) -> None:
+        """Say once that a function has returned work that is still to be done."""
+        self.names_later_work = False
+        _guard.say(
+            f"monitor_performance measures {self._qualified} until it returns; it returned a "
+            f"{class_name(type(result))}, whose work comes later and is not measured. Decorate the async "
+            "or generator function itself."
+        )
 
     @property
     def logger(self) -> Any:
@@ -130,13 +147,14 @@ class Call:
         active_in: Where it counts as active.
     """
 
-    __slots__ = ("_began", "_recorder", "_size", "_token", "_usage", "active_in", "context", "span")
+    __slots__ = ("_began", "_recorder", "_size", "_token", "_told", "_usage", "active_in", "context", "span")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._token: Token[Context] | None = None
         self._usage: Usage | None = None
         self._size: int | None = None
+        self._told: _told.Told | None = None
         self.span: trace.Span | None = None
         self.context: Context | None = None
         self.active_in: _run.Active | None = None
@@ -145,7 +163,10 @@ class Call:
     def enter(self) -> None:
         """The span is current from now on."""
         if self.context is not None:
-            self._token = attach(self.context)
+            try:
+                self._token = attach(self.context)
+            except RecursionError:  # see `Recorder.begin`
+                self._token = None
 
     def leave(self) -> None:
         """It no longer is."""
@@ -157,14 +178,28 @@ class Call:
 
     def done(self, result: Any) -> None:
         """The function has returned ``result``."""
-        self._look_at(result)
-        self._close(None)
-        self.leave()
+        if self.active_in is not None:  # first, and here: what needs no more room than the beginning did
+            self.active_in.ended += 1
+        try:
+            self._look_at(result)
+            self._close(None)
+        except RecursionError:
+            pass  # as in `Recorder.begin`
+        finally:
+            if self._token is not None:
+                detach(self._token)
 
     def failed(self, error: BaseException) -> None:
         """The function has raised ``error``."""
-        self._close(error)
-        self.leave()
+        if self.active_in is not None:
+            self.active_in.ended += 1
+        try:
+            self._close(None if self._is_answer(error) else error)
+        except RecursionError:
+            pass
+        finally:
+            if self._token is not None:
+                detach(self._token)
 
     # -- a generator: see `otelkit.pipeline.stepwise.Steps` -----------------------------------------
 
@@ -173,15 +208,11 @@ class Call:
 
     def returned(self, value: Any) -> None:
         self.enter()
-        if value is not None:
-            self._look_at(value)
-        self._close(None)
-        self.leave()
+        self.done(value)
 
     def fail(self, error: BaseException) -> None:
         self.enter()
-        self._close(error)
-        self.leave()
+        self.failed(error)
 
     def end(self) -> None:
         """All is done by then."""
@@ -197,16 +228,25 @@ class Call:
                     self._usage = usage if self._usage is None else joined(self._usage, usage)
             there, data = data_of(result)
             if there:
-                self._size = (self._size or 0) + size_of(data)
+                size = size_of(data)
+                if size is not None:
+                    self._size = (self._size or 0) + size
+            elif data is LATER and self._recorder.names_later_work:
+                self._recorder.name_later_work(result)
         except Exception:
             _guard.swallowed("monitor.result")
 
+    def _is_answer(self, error: BaseException) -> bool:
+        """Whether ``error`` is expected: as ``except`` asks it, which runs no metaclass's code."""
+        kind = type(error)
+        return any(type.__subclasscheck__(each, kind) for each in self._recorder.expected)
+
     def _close(self, error: BaseException | None) -> None:
-        if isinstance(error, self._recorder.expected):
-            error = None
         try:
             duration = perf_counter() - self._began
             self._measure(error, duration)
+            if isinstance(error, Exception):
+                self._told = _told.told(error, self._began)
             if self._recorder.log:
                 self._tell(error, duration)
         except Exception:
@@ -217,8 +257,6 @@ class Call:
     def _measure(self, error: BaseException | None, duration: float) -> None:
         recorder = self._recorder
         series, row = recorder.series(), recorder.row
-        if self.active_in is not None:
-            self.active_in.ended += 1
         series.requests[_status(error)].count += 1
         if isinstance(error, Exception):
             series.run.errors.cell(error_type=class_name(type(error)), method=row.method).count += 1
@@ -245,10 +283,19 @@ class Call:
             "status": _status(error),
         }
         if isinstance(error, Exception):
-            kind = class_name(type(error))
-            logger.error("Function execution failed", **fields, error_type=kind, exc_info=error)
+            fields["error_type"] = class_name(type(error))
+            logger.error("Function execution failed", **fields, **self._shown(error))
         else:
             logger.info("Function executed", **fields)
+
+    def _shown(self, error: BaseException) -> dict[str, Any]:
+        """The exception as the line has it: with its stack where no line inside has told it."""
+        told = self._told
+        if told is not None and told.line:
+            return _told.words(error)
+        if told is not None:
+            told.line = True
+        return {"exc_info": error}
 
     def _end_span(self, error: BaseException | None) -> None:
         span = self.span
@@ -256,7 +303,10 @@ class Call:
             return
         try:
             if isinstance(error, Exception) and span.is_recording():
-                span.record_exception(error)
+                told = self._told
+                _told.record(span, error, stack=told is None or not told.span)
+                if told is not None:
+                    told.span = True
                 span.set_status(Status(StatusCode.ERROR, status_text(error)))
             span.end()
         except Exception:

@@ -48,8 +48,10 @@ def of_generator(
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         steps = begin()
+        wanted = True
         try:
             body = function(*args, **kwargs)
+            del args, kwargs
             step, given = body.send, None
             while True:
                 steps.enter()
@@ -60,19 +62,15 @@ def of_generator(
                     steps.leave()
                 steps.seen(item)
                 try:
-                    given = yield item
-                    step = body.send
-                except GeneratorExit:
-                    steps.enter()
-                    try:
-                        body.close()
-                    finally:
-                        steps.leave()
-                    raise
-                except BaseException as thrown:
-                    step, given = body.throw, thrown
+                    given = yield (item, item := None)[0]  # the caller has it alone until the next step
+                    step, wanted = body.send, True
+                except BaseException as thrown:  # `close` too: the body may have an answer to it
+                    step, given, wanted = body.throw, thrown, not issubclass(type(thrown), GeneratorExit)
         except StopIteration as stop:
-            steps.returned(stop.value)
+            if wanted:
+                steps.returned(stop.value)
+            else:
+                steps.fail(GeneratorExit())
             return stop.value
         except BaseException as error:
             steps.fail(error)
@@ -90,31 +88,29 @@ def of_async_generator(
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         steps = begin()
+        wanted = True
         try:
             body = function(*args, **kwargs)
+            del args, kwargs
             step, given = partial(_first, body), None
             while True:
                 steps.enter()
                 try:
                     item = await step(given)
                 finally:
-                    given = None  # as above
+                    given = None
                     steps.leave()
                 steps.seen(item)
                 try:
-                    given = yield item
-                    step = body.asend
-                except GeneratorExit:
-                    steps.enter()
-                    try:
-                        await body.aclose()
-                    finally:
-                        steps.leave()
-                    raise
+                    given = yield (item, item := None)[0]  # as above
+                    step, wanted = body.asend, True
                 except BaseException as thrown:
-                    step, given = body.athrow, thrown
+                    step, given, wanted = body.athrow, thrown, not issubclass(type(thrown), GeneratorExit)
         except StopAsyncIteration:
-            steps.returned(None)
+            if wanted:
+                steps.returned(None)
+            else:
+                steps.fail(GeneratorExit())
             return
         except BaseException as error:
             steps.fail(error)

@@ -186,6 +186,7 @@ def test_what_a_function_is_stays():
     for kind in (query, sync_kind(query), generator_kind(query), async_generator_kind(query)):
         monitored = otelkit.monitor_performance("query")(kind)
         assert inspect.signature(kind) == inspect.signature(monitored)
+        assert inspect.getfullargspec(kind) == inspect.getfullargspec(monitored)
         assert (kind.__name__, kind.__doc__, kind.__module__) == (
             monitored.__name__,
             monitored.__doc__,
@@ -612,6 +613,7 @@ def test_callables_of_other_kinds(telemetry):
 
     assert 3 == otelkit.monitor_performance("c", "/partial")(partial)(2)
     assert 7 == otelkit.monitor_performance("c", "/object")(Callable())()
+    assert 1 == finished(telemetry, endpoint="/partial")["success"]
     assert 1 == finished(telemetry, endpoint="/object")["success"]
 
 
@@ -633,9 +635,51 @@ async def test_what_is_awaited_in_other_ways(telemetry):
         await call()
 
     assert 5 == await otelkit.monitor_performance("aw", "/old")(old)()
-    assert inspect.iscoroutinefunction(call)
+    assert inspect.iscoroutinefunction(call.__call__)
     assert 1 == finished(telemetry, endpoint="/object")["error"]
     assert 1 == finished(telemetry, endpoint="/old")["success"]
+
+
+async def test_objects_that_are_iterated(telemetry):
+    """A generator ``__call__``, async or not, is one call until it ends."""
+
+    class Stream:
+        def __call__(self):
+            yield 1
+            raise KeyError
+
+    class AsyncStream:
+        async def __call__(self):
+            yield 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        list(otelkit.monitor_performance("it", "/stream")(Stream())())
+    with pytest.raises(KeyError):
+        [item async for item in otelkit.monitor_performance("it", "/async stream")(AsyncStream())()]
+
+    for endpoint in ("/stream", "/async stream"):
+        assert {"success": 0, "error": 1, "cancelled": 0} == finished(telemetry, endpoint=endpoint)
+
+
+async def test_work_that_comes_later_is_named(telemetry, said):
+    """A plain function whose result is awaited is measured until it returns, named once; its result stays."""
+
+    async def work():
+        return 5
+
+    @otelkit.monitor_performance("later", "/later")
+    @functools.wraps(work)
+    def begins():
+        return work()
+
+    first, second = begins(), begins()
+
+    assert inspect.iscoroutine(first)
+    assert [5, 5] == [await first, await second]
+    (line,) = said()
+    assert "it returned a coroutine" in line
+    assert "Decorate the async or generator function itself." in line
 
 
 @pytest.mark.parametrize("label", [7, None, ["un", "hashable"], "x" * 100_000, "\ud83d", "", b"bytes"])

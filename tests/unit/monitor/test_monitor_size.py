@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import IntEnum
+from fractions import Fraction
 from types import SimpleNamespace
+from unittest.mock import MagicMock, Mock
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelkit.monitor._size import MOST_ITEMS, data_of, size_of
+from otelkit.monitor._size import MOST_ITEMS, size_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -68,29 +74,79 @@ def test_sets_are_looked_at_in_part():
     assert 100_000 > size_of(frozenset(range(1_000_000)))
 
 
-def test_a_stream_is_not_read():
-    """To read the data of a response that is still to be streamed would take it from the application."""
+def test_collections_are_looked_at_past_their_own_code():
+    """What a subclass of a collection, a number or a text does when it is looked at does not happen."""
 
-    class Response(io.IOBase):  # as urllib3's
-        @property
-        def data(self):
-            raise AssertionError
+    def raises(*_):
+        raise AssertionError
 
-    class Streamed:  # as werkzeug's
-        is_streamed = True
-        data = b"all"
+    lazy = dict.fromkeys(
+        ("__iter__", "__getitem__", "__len__", "__bool__", "__str__", "__repr__", "items"), raises
+    )
+    for kind, data, size in (
+        (list, [1], 3),
+        (dict, {"a": 1}, 7),
+        (tuple, (1,), 3),
+        (int, 12, 2),
+        (float, 1.5, 3),
+        (bytes, b"a", 1),
+        (str, "a", 1),
+    ):
+        assert size == size_of(type("Lazy", (kind,), lazy)(data)), kind
 
-    streamed = Streamed()
-    assert (False, None) == data_of(Response())
-    assert (False, None) == data_of(streamed)
 
-    streamed.is_streamed = False
-    assert (True, b"all") == data_of(streamed)
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (Decimal("1.50"), 4),
+        (date(2024, 2, 29), 10),
+        (UUID(int=0), 36),
+        (Fraction(1, 3), 3),
+        (IntEnum("Level", "LOW").LOW, 1),
+        ([b"abc"], 5),
+    ],
+)
+def test_what_python_prints_itself(data, size):
+    """Values of Python's own classes count as their text."""
+    assert size == size_of(data)
 
 
-def test_where_data_is_found():
-    """Data is an attribute, or a key of a mapping; None is data too, and nothing is not."""
-    assert (True, None) == data_of(SimpleNamespace(data=None))
-    assert (True, 1) == data_of({"data": 1})
-    assert (False, None) == data_of({})
-    assert (False, None) == data_of(7)
+def test_long_numbers_are_not_printed():
+    """The length of a number that Python refuses to print is told from its bits, to a thousandth."""
+    assert 100_001 == pytest.approx(size_of(10**100_000), rel=0.002)
+
+
+@dataclass
+class Fields:
+    name: str
+    _private: int = 0
+
+
+@dataclass(slots=True)
+class Slotted:
+    name: str
+
+
+@pytest.mark.parametrize("data", [Fields("é"), Slotted("é"), SimpleNamespace(name="é")])
+def test_fields_are_looked_at(data):
+    """A dataclass counts as its public fields, also inside a list."""
+    assert len('{"name":"é"}'.encode()) == size_of(data)
+    assert len('[{"name":"é"}]'.encode()) == size_of([data])
+
+
+class Speaking:
+    def __str__(self):
+        raise AssertionError
+
+
+class Query:
+    def __iter__(self):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("data", [Speaking(), Query(), object(), MagicMock(), Mock(spec=dict)])
+def test_what_only_its_own_code_could_tell_has_no_size(data):
+    """An object of the application, a query, a mock is not asked; inside a list it counts as `{}`."""
+    assert size_of(data) is None
+    assert 4 == size_of([data])
+    assert not getattr(data, "mock_calls", ())
