@@ -161,7 +161,7 @@ def _wrapped(function: Callable[..., Any], recorder: Recorder) -> Callable[..., 
         wrapper = _plain(function, recorder)
     wrapper = functools.wraps(function)(wrapper)
     if type(function) not in _FUNCTIONS:
-        return stand_in(function, wrapper)
+        return stand_in(function, wrapper)  # type: ignore[no-any-return]
     with suppress(
         TypeError, ValueError
     ):  # for `inspect.getfullargspec`, which does not look at what is wrapped
