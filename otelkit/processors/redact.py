@@ -2,7 +2,8 @@
 
 Secrets are found by key (`secret_keys`: the table of words), by shape (`secret_shapes`: tokens,
 private keys, card numbers, passwords in addresses) and behind a key inside a text
-(`secret_pairs`). The user adds names, patterns and a callback.
+(`secret_pairs`), all this also where a URL has it encoded (`secret_queries`). The user adds names,
+patterns and a callback.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from otelkit.processors.limits import safe_str, snapshot
 from otelkit.processors.plain import PLAIN, items_of
 from otelkit.processors.secret_keys import Verdict, judge, segments
 from otelkit.processors.secret_pairs import hide_pairs, mentions_key
+from otelkit.processors.secret_queries import hide_companions, hide_encoded
 from otelkit.processors.secret_shapes import PLACEHOLDER, hide_shapes, may_hide
 
 __all__ = ["PLACEHOLDER", "Redactor", "Shaped"]
@@ -27,6 +29,7 @@ _MAX_KEYS = 4_096  # keys remembered; beyond it all are judged anew
 _MAX_KEY_LENGTH = 128  # longer keys are not remembered
 _MAX_CLEAN = 4_096  # short texts without a secret are remembered: most values of attributes repeat
 _MAX_CLEAN_LENGTH = 96
+_MAX_ENCODED = 3  # a URL in the query of a URL in the query of a URL
 _MAX_DEPTH = 32  # a snapshot has 8; what is deeper is hidden whole
 
 _LISTS = (tuple, list)
@@ -113,9 +116,7 @@ class Redactor:
         """`text` without the callback, for otelkit's own diagnostics."""
         if not self.enabled or (not self.patterns and not may_hide(text)) or text in self._clean:
             return text
-        shown = hide_shapes(text)
-        if mentions_key(shown, self._stems):
-            shown = hide_pairs(shown, self._judge)
+        shown = self._hide(text, _MAX_ENCODED)
         for pattern in self.patterns:
             shown = pattern.sub(_cover, shown)
         if shown != text:
@@ -164,6 +165,16 @@ class Redactor:
                 return {**mapping, **changed}
         return mapping if isinstance(mapping, dict) else dict(mapping)
 
+    def _hide(self, text: str, encoded: int) -> str:
+        shown = hide_shapes(text)
+        if mentions_key(shown, self._stems):
+            shown = hide_pairs(shown, self._judge)
+        if "&" in shown:
+            shown = hide_companions(shown)
+        if encoded and ("%3" in shown or "%25" in shown):
+            shown = hide_encoded(shown, lambda inner: self._hide(inner, encoded - 1))
+        return shown
+
     def _judge(self, key: str) -> Verdict:
         verdict = self._verdicts.get(key)
         if verdict is None:
@@ -180,6 +191,8 @@ class Redactor:
             shown = _hidden(value)
         elif type(value) in PLAIN:
             shown = value
+        elif type(value) is str and type(name) is str and name == "url.query":
+            shown = self._query(value)
         else:
             shown = self._open(value, depth)
         return shown if self.callback is None else self._called(name, shown)
@@ -200,6 +213,11 @@ class Redactor:
         if issubclass(kind, dict):
             return self._mapping(value, depth + 1)
         return self.scrub(str.__str__(value)) if issubclass(kind, str) else value
+
+    def _query(self, value: str) -> str:
+        """A query without its ``?``, which tells that a quote or a bracket is part of a value."""
+        shown = self.scrub(f"?{value}")[1:]
+        return value if shown == value else shown
 
     def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> Any:
         before = items_of(value)

@@ -16,7 +16,8 @@ alone     the whole key is the word: ``pin``, not ``gpio.pin``
 ========  =================================================================================
 
 Left visible on purpose: ``session.id`` (a standard attribute), ``access_key_id``, ``public_key``,
-``routing_key`` and other keys that name a thing, pagination aside.
+``routing_key`` and other keys that name a thing, pagination aside; ``code``, ``pass``, ``auth`` and
+``ticket``, which are words (`secret_queries` hides two of them by what stands next to them).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("last", "credit_card credit_card_number card_number cvv cvc card_cvv card_cvc card_pin pin_code"),
     ("last", "otp otp_code totp mfa_code ssn social_security_number"),
     ("last", "connect_sid"),
+    ("last", "passwords client_assertion id_token_hint saml_response"),
     ("one", "sessionid jsessionid phpsessid sessid"),
     ("alone", "pin sid"),
 )
@@ -69,13 +71,15 @@ _COUNTED = words(
 # A signature of code is no secret.
 _CODE = frozenset(("call", "class", "code", "function", "method", "type"))
 # Words of plain language: "unexpected token: x" in a sentence says nothing secret.
-_PROSE = words("bearer credential credentials csrf hmac otp pin secret secrets sid sig signature token")
+_PROSE = words(
+    "bearer credential credentials csrf hmac otp passwords pin secret secrets sid sig signature token"
+)
 
 # Each word contains one of these, so that a text without any of them has no such key.
 STEMS = (
     *("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "sig", "card"),
     *("csrf", "xsrf", "jwt", "bearer", "hmac", "cvv", "cvc", "pin", "otp", "mfa", "ssn", "sid"),
-    *("sess", "social"),
+    *("sess", "social", "assert", "saml"),
 )
 
 _MAX_KEY_LENGTH = 1_000

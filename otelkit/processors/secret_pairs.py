@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from otelkit.processors.secret_keys import STEMS, Verdict
 from otelkit.processors.secret_shapes import PLACEHOLDER
+from otelkit.processors.secret_values import is_nothing, is_quoted, value_at
 
 __all__ = ["hide_pairs", "mentions_key"]
 
@@ -26,28 +28,14 @@ _PAIR = re.compile(
 )
 # ("authorization", "x"): one pair of a list of headers.
 _HEADER = re.compile(
-    r"[\[(]\s{0,4}b?(?P<quote>\\{0,4}[\"'])(?P<key>[\w-]{2,64})(?P=quote)(?P<mark>\s{0,4},\s{0,4})(?=b?\\{0,4}[\"'])"
+    r"[\[(]\s{0,4}b?(?P<quote>\\{0,4}[\"'])(?P<key>[\w-]{2,64})(?P=quote)(?P<mark>\s{0,4},\s{0,4})(?=[bBuUrRfF]{0,2}\\{0,4}[\"'])"
 )
 _HEADER_WORDS = ("authorization", "cookie")
 
-_NOTHING = re.compile(
-    r"(?:null|none|nil|true|false|undefined|\$[0-9]{1,2}|\?|%s|%\(\w{1,64}\)s)(?=[\s&;,)\]}\"'\\]|$)",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"b?(?P<quote>\\*[\"'])(?:[^\"'\\]+|(?!(?P=quote))\\*[\"']|\\+(?![\"'\\]))*")
-_BRACKETS = re.compile(r"\"(?:[^\"\\]+|\\.)*\"?|'(?:[^'\\]+|\\.)*'?|[\[\](){}]", re.DOTALL)
-_AUTH_SCHEME = re.compile(
-    r"(?:bearer|basic|token|digest|apikey|negotiate|hawk|aws4-hmac-sha256)[ \t]+", re.IGNORECASE
-)
-_AUTH_LIST = re.compile(
-    r"[\w-]+=(?:\"[^\"\r\n]*\"?|[^\s,\"']*)(?:,[ \t]*[\w-]+=(?:\"[^\"\r\n]*\"?|[^\s,\"']*))*"
-)
-_LINE = re.compile(r"[^\r\n\"']*")
-# A delimiter ends the value only where something that is no part of it follows.
-_BARE = re.compile(
-    r"(?:\[redacted\]|[^\s&;\"'<>,)\]}\\]+|\\(?![\"'])|;(?!\s|$|[\w .-]*=)"
-    r"|[&,)\]}](?!\s|$|[&;,)\]}\"'<>\\]|[\w.%-]*(?:\[[\w-]{0,64}\])?[=:]))+"
-)
+# A URL that stands alone, as in `url.full`. Behind `?` only "#" and the next key end a value.
+_URL = re.compile(r"(?:(?:https?|wss?)://[^\s?\"'<>]*|/[^\s?\"'<>]*)?\?\S*", re.IGNORECASE)
+_PARAMETER = re.compile(r"(?:[^\s&#]+|&(?![^\s&#=]*=))*")
+_ENCODED_LETTER = re.compile(r"%[4-7C-Fc-f][0-9A-Fa-f]")
 
 
 def mentions_key(text: str, own_stems: tuple[str, ...] = ()) -> bool:
@@ -63,7 +51,12 @@ def mentions_key(text: str, own_stems: tuple[str, ...] = ()) -> bool:
     for stem in STEMS:  # a loop: a generator costs twice as much here
         if stem in lower:
             return True
-    return any(stem in lower for stem in own_stems)
+    if any(stem in lower for stem in own_stems):
+        return True
+    if "%" not in text or not _ENCODED_LETTER.search(text):
+        return False
+    lower = unquote(lower)
+    return any(stem in lower for stem in STEMS + own_stems)
 
 
 def hide_pairs(text: str, judge: Judge) -> str:
@@ -76,19 +69,22 @@ def hide_pairs(text: str, judge: Judge) -> str:
     Returns:
         The same object when there is nothing to hide.
     """
-    shown = _hide(text, _PAIR, lambda match: _is_secret_pair(match, judge))
+    in_url = "?" in text and _URL.fullmatch(text) is not None
+    shown = _hide(text, _PAIR, lambda match: _is_secret_pair(match, judge), in_url=in_url)
     if '",' in text or "'," in text:
         shown = _hide(shown, _HEADER, lambda match: _is_secret_header(match, judge))
     return text if shown == text else shown
 
 
-def _hide(text: str, pattern: re.Pattern[str], is_secret: Callable[[Match], bool]) -> str:
+def _hide(
+    text: str, pattern: re.Pattern[str], is_secret: Callable[[Match], bool], *, in_url: bool = False
+) -> str:
     shown, done, place = [], 0, 0
     while match := pattern.search(text, place):
         place = match.end()
         if not is_secret(match):
             continue
-        start, end, cover = _value(text, match)
+        start, end, cover = _value(text, match, in_url=in_url)
         if start < end:
             shown += [text[done:start], cover]
             done = place = end
@@ -100,14 +96,12 @@ def _is_secret_pair(match: Match, judge: Judge) -> bool:
     if start and match.string[start - 1] == "\\" and key[0] in "nrt":
         key = key[1:]  # an escaped line end stands before the key
     verdict = judge(key) if key else _OPEN
+    if verdict is _OPEN and "%" in key:
+        verdict = judge(unquote(key))
     if verdict is _SECRET or (verdict is _WORD and match["quote"]):
         return True
     # In a sentence ("unexpected token: x") the word alone means nothing.
-    return (
-        verdict is _WORD
-        and ":" not in mark
-        and (" " not in mark or match.string[match.end() : match.end() + 1] in ("'", '"'))
-    )
+    return verdict is _WORD and ":" not in mark and (" " not in mark or is_quoted(match.string, match.end()))
 
 
 def _is_secret_header(match: Match, judge: Judge) -> bool:
@@ -115,38 +109,9 @@ def _is_secret_header(match: Match, judge: Judge) -> bool:
     return ("-" in key or key.lower() in _HEADER_WORDS) and judge(key) is _SECRET
 
 
-def _value(text: str, match: Match) -> tuple[int, int, str]:
+def _value(text: str, match: Match, *, in_url: bool) -> tuple[int, int, str]:
     """Where the value behind ``match`` begins and ends, and what replaces it; start = end for none."""
-    start, key = match.end(), match["key"].lower()
-    if _NOTHING.match(text, start) or text.startswith(PLACEHOLDER + "@", start):
-        return start, start, ""  # the latter is the password of an address, hidden before
-    if quoted := _QUOTED.match(text, start):
-        return quoted.end("quote"), quoted.end(), PLACEHOLDER
-    quote = match["quote"]
-    if text.startswith(("{", "[", "("), start) and not text.startswith(PLACEHOLDER, start):
-        return start, _closing(text, start), f"{quote}{PLACEHOLDER}{quote}"
-    if "cookie" in key and not quote:
-        return start, _LINE.match(text, start).end(), PLACEHOLDER  # type: ignore[union-attr]  # matches always
-    return *_bare(text, start, key), f"{quote}{PLACEHOLDER}{quote}"
-
-
-def _bare(text: str, start: int, key: str) -> tuple[int, int]:
-    if "auth" in key and (scheme := _AUTH_SCHEME.match(text, start)):
-        start = scheme.end()
-        if listed := _AUTH_LIST.match(text, start):
-            return start, listed.end()
-    bare = _BARE.match(text, start)
-    return start, bare.end() if bare else start
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the bracket at ``start`` is closed; the end of the text when it is not."""
-    depth = 0
-    for token in _BRACKETS.finditer(text, start):
-        if token[0] in "{[(":
-            depth += 1
-        elif token[0] in "}])":
-            depth -= 1
-            if depth == 0:
-                return token.end()
-    return len(text)
+    begin, start = match.start("key"), match.end()
+    if in_url and begin and text[begin - 1] in "?&#" and not is_nothing(text, start):
+        return start, _PARAMETER.match(text, start).end(), PLACEHOLDER  # type: ignore[union-attr]  # matches always
+    return value_at(text, start, key=match["key"].lower(), quote=match["quote"])

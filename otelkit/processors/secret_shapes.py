@@ -37,6 +37,7 @@ def may_hide(text: str) -> bool:
         or "eyJ" in text
         or '",' in text
         or "'," in text
+        or "%" in text  # of "=" and ":" encoded for a URL
         or (
             # Substrings are found many times faster than a set of characters.
             ("4" in text or "5" in text or "3" in text or "6" in text or "2" in text)
