@@ -1,8 +1,9 @@
 """The host survives: where otelkit's own failures end, and how otelkit speaks of itself.
 
 A failure inside a public call is counted, named once per place on stderr and swallowed. Under
-otelkit's own test suite (`reraise`) it is raised instead, so that no test passes over it.
-Diagnostics never become telemetry and never go to stdout.
+otelkit's own test suite (`reraise`) it is raised instead, so that no test passes over it. What is no
+`Exception` (Ctrl-C, the end of a greenlet) is the application's on its own threads, and ends here on
+otelkit's. Diagnostics never become telemetry and never go to stdout.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import IO
 
 from otelkit.errors import ConfigurationError
 
 __all__ = [
     "current_error",
     "describe",
+    "ends_here",
     "failures",
     "forget",
     "guard",
+    "own_thread",
     "refuse",
     "reraise",
     "say",
@@ -30,12 +35,15 @@ __all__ = [
 ]
 
 _MAX_PLACES = 1_000  # a place is a literal in our source; the cap only bounds a mistake
+_MAX_LINE = 1_000  # characters: a pipe that takes anything takes 4,096 bytes (PIPE_BUF, pipe(7))
 
 _lock = threading.RLock()  # a signal handler may come in between and have something to say
 _failures: dict[str, int] = {}
 _said: dict[str, float] = {}
 _scrub: Callable[[str], str] = str
 _reraise = bool(os.environ.get("OTELKIT_RERAISE"))
+# No `threading.local`: greenlets share one that was made before gevent replaced it.
+_own: ContextVar[bool] = ContextVar("otelkit_own_thread", default=False)
 
 
 def say(message: str, *, key: str | None = None, every_s: float | None = None) -> bool:
@@ -47,16 +55,35 @@ def say(message: str, *, key: str | None = None, every_s: float | None = None) -
         every_s: With a key: say it again when this many seconds have passed.
 
     Returns:
-        Whether the line was said now. A closed or missing stderr is no error.
+        Whether the line was said now. A closed or missing stderr is no error. One that takes nothing
+        now (a pipe that nobody reads) is not waited for: with a key it is tried again the next time.
     """
     if key is not None and not _due(key, every_s):
         return False
     try:
+        if not _takes(sys.stderr):
+            with _lock:
+                _said.pop(key or "", None)
+            return False
         line = " ".join(_scrub(message).split())
+        if len(line) > _MAX_LINE:
+            line = f"{line[:_MAX_LINE]}..."
         sys.stderr.write(f"otelkit: {line}\n")
     except Exception:
         return False
     return True
+
+
+def _takes(stream: IO[str]) -> bool:
+    """Whether a line can be written without waiting; also where nobody can tell (no real file, Windows)."""
+    import select
+
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except Exception:
+        return True
+    return bool(poll.poll(0))
 
 
 def _due(key: str, every_s: float | None) -> bool:
@@ -118,12 +145,28 @@ def current_error() -> str:
     return describe(sys.exc_info()[1])
 
 
+def own_thread() -> None:
+    """The calling thread is otelkit's: nobody above waits for what is raised on it; see `ends_here`."""
+    _own.set(True)
+
+
+def ends_here(error: BaseException) -> bool:
+    """Whether an exception may be swallowed.
+
+    Every `Exception` may. On otelkit's own threads everything may: no Ctrl-C comes there, and a
+    CancelledError or SystemExit that the application's code raises there would end the thread.
+    """
+    return isinstance(error, Exception) or _own.get()
+
+
 @contextmanager
 def guard(place: str) -> Iterator[None]:
-    """Swallow otelkit's own failures in a block off the hot path; see `swallowed`."""
+    """Swallow otelkit's own failures in a block off the hot path; see `swallowed` and `ends_here`."""
     try:
         yield
-    except Exception:
+    except BaseException as error:
+        if not ends_here(error):
+            raise
         swallowed(place)
 
 

@@ -73,12 +73,14 @@ def _shutdown(*, hurry: bool = False) -> None:
 def _at_exit() -> None:
     global _exiting
     _exiting = True
-    _shutdown()
-    _exiting = False
-    if _pending is not None:
-        # The main thread came to its end after the signal, or the signal to us meanwhile; without
-        # us the default action would have ended the process there.
-        _default(_pending)
+    try:
+        _shutdown()
+    finally:  # a second Ctrl-C passes
+        _exiting = False
+        if _pending is not None:
+            # The main thread came to its end after the signal, or the signal to us meanwhile; without
+            # us the default action would have ended the process there.
+            _default(_pending)
 
 
 def _wrap_os_exit() -> None:
@@ -147,9 +149,11 @@ def _flush() -> None:
 
 
 def _shutdown_and_signal() -> None:
-    _shutdown(hurry=True)
-    if _pending is not None:
-        os.kill(os.getpid(), _pending)
+    try:
+        _shutdown(hurry=True)
+    finally:
+        if _pending is not None:
+            os.kill(os.getpid(), _pending)
 
 
 def _beside(work: Callable[[], None]) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from otelkit import _guard, _switch, prometheus
+from otelkit._clock import SYSTEM_CLOCK
+from otelkit.delivery.dispatch import INTERRUPTED_S
 from otelkit.delivery.worker import bounded
 from otelkit.errors import ConfigurationError
 from otelkit.pipeline.assemble import assemble
@@ -78,13 +79,23 @@ class Runtime:
         """Become the current runtime: start the thread and the server, turn the switch.
 
         The former runtime goes on in the background until its open spans have ended.
+
+        Raises:
+            ConfigurationError: With ``strict``, ``/metrics`` cannot be served.
+            RuntimeError: No thread can be started.
         """
         global _current
         with _lock:
             former = _current
             self._serve_after(former)
             if self._parts is not None:
-                self._parts.dispatch.start()
+                try:
+                    self._parts.dispatch.start()
+                except RuntimeError:
+                    self._close_server()
+                    if former is not None:
+                        former._serve()
+                    raise
                 self._page = prometheus.activate(self._parts.page)
             _switch.install()
             _switch.turn(self._target)
@@ -127,6 +138,9 @@ class Runtime:
 
         Returns:
             Whether everything was delivered.
+
+        A Ctrl-C while it waits ends it at once, and is raised then: the rest stays in the spool, or is
+        counted, as at the end of the time.
         """
         self._run_closers()
         return self.end(timeout_s)
@@ -144,7 +158,7 @@ class Runtime:
         if timeout_s is None:
             timeout_s = self.settings.shutdown_timeout_s
         timeout_s = bounded(timeout_s)
-        deadline = time.monotonic() + timeout_s
+        deadline = SYSTEM_CLOCK.monotonic() + timeout_s
         self.ending = True
         with _guard.guard("runtime.shutdown"):
             is_current = _current is self
@@ -155,14 +169,18 @@ class Runtime:
             try:
                 if self._delivered_all is None:
                     self._delivered_all = self._close(deadline, hurry=hurry)
+            except BaseException:
+                self._delivered_all = False
+                deadline = min(deadline, SYSTEM_CLOCK.monotonic() + INTERRUPTED_S)
+                raise
             finally:
                 self._ending.release()
                 with _lock:
                     if _current is self:
                         _current = None
                         _switch.turn(_switch.OFF)
-            if is_current:
-                _close_retired(deadline)
+                if is_current:
+                    _close_retired(deadline)
         return bool(self._delivered_all)
 
     @property
@@ -206,7 +224,7 @@ class Runtime:
             return
         try:
             self._server = prometheus.serve(host=server[0], port=server[1])
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, RuntimeError) as error:  # or no thread can be started
             _guard.refuse(
                 f"prometheus_port={server[1]}: {_guard.describe(error)}. /metrics is not served there; "
                 "choose a free port, or mount otelkit.prometheus.asgi_app() in your application.",
@@ -216,11 +234,12 @@ class Runtime:
     def _close(self, deadline: float, *, hurry: bool) -> bool:
         if self._parts is None:
             return True
-        left = max(0.0, deadline - time.monotonic())
-        delivered_all = self._parts.dispatch.close(timeout_s=left, hurry=hurry)
-        self._close_server()
-        self._leave_page()
-        return delivered_all
+        left = max(0.0, deadline - SYSTEM_CLOCK.monotonic())
+        try:
+            return self._parts.dispatch.close(timeout_s=left, hurry=hurry)
+        finally:
+            self._close_server()
+            self._leave_page()
 
     def _retire(self) -> None:
         """Step aside for a new runtime: nothing new comes here but the end of open spans."""
@@ -229,9 +248,12 @@ class Runtime:
         parts = self._parts
         if parts is None:
             return
-        parts.dispatch.retire(still_open=lambda: parts.traces.processors.open_spans > 0, linger_s=_LINGER_S)
-        _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
-        _retired.append(self)
+        parts.dispatch.retire(
+            still_open=lambda: parts.traces.processors.open_spans > 0,
+            linger_s=_LINGER_S,
+            timeout_s=self.settings.shutdown_timeout_s,
+        )
+        _retired[:] = [runtime for runtime in (*_retired, self) if not runtime._ended()]
 
     def _ended(self) -> bool:
         return self._parts is None or self._parts.dispatch.ended
@@ -288,7 +310,7 @@ def _close_retired(deadline: float) -> None:
     """End the runtimes that were replaced and still deliver, within what is left of the time."""
     for runtime in [runtime for runtime in _retired if not runtime._ended()]:
         if runtime._parts is not None:
-            runtime._parts.dispatch.close(timeout_s=max(0.0, deadline - time.monotonic()))
+            runtime._parts.dispatch.close(timeout_s=max(0.0, deadline - SYSTEM_CLOCK.monotonic()))
     with _lock:
         _retired[:] = [runtime for runtime in _retired if not runtime._ended()]
 

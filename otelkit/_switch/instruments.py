@@ -309,7 +309,9 @@ class _Observable:
                     if number is not None:
                         attributes = _admitted(self._sets, metric_attributes(observation.attributes))
                         found.append(metrics.Observation(number, attributes))
-            except Exception:
+            except BaseException as error:
+                if not _guard.ends_here(error):
+                    raise
                 _guard.say(
                     f"a callback of the instrument {self.name} failed: {_guard.current_error()}.",
                     key=f"callback:{self.name}",

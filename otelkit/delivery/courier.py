@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.parcel import Parcel
 from otelkit.delivery.worker import Room, Worker
 from otelkit.processors.context import suppress
@@ -71,6 +72,7 @@ class Courier(Room):
         self._depot = depot
         self._memory = memory
         self._stored = stored
+        self._left: deque[tuple[Lane, list[Any], int]] = deque()  # by helpers who were interrupted
         self._packed: deque[Parcel] = deque()
         self._packed_bytes = 0
         self._due = 0.0
@@ -82,7 +84,7 @@ class Courier(Room):
 
     def begun(self) -> None:
         """Something waits in a queue while the courier sleeps."""
-        self._due = time.monotonic() + TICK_S
+        self._due = SYSTEM_CLOCK.monotonic() + TICK_S
         self._worker.wake()
 
     def hurry(self) -> None:
@@ -102,10 +104,12 @@ class Courier(Room):
         else:
             lane = next(lane for lane in self._lanes if lane.queue is queue)
         batch, size = lane.queue.take_sized()
-        if batch:
-            with suppress():
-                self._pack(lane, batch, size)
-        self.hurry()
+        try:
+            if batch:
+                with suppress():
+                    self._pack(lane, batch, size)
+        finally:
+            self.hurry()
         return True
 
     def _takes_more(self) -> bool:
@@ -118,7 +122,7 @@ class Courier(Room):
         limit = self._memory.limit // 2
         if self._packed_bytes <= limit:
             return True
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         if now < self._no_pause_until:
             return False
         self._no_pause_until = now + TICK_S
@@ -136,6 +140,21 @@ class Courier(Room):
         if not self._worker.alive:  # it comes after the end
             self._put_away()
 
+    def pack_rest(self, *, deadline: float) -> None:
+        """On the closing thread, where the courier's has ended: pack and put away what it left.
+
+        Args:
+            deadline: In monotonic seconds; nothing is begun after it.
+        """
+        if self._worker.alive:
+            return
+        while SYSTEM_CLOCK.monotonic() < deadline and self._serve_left():
+            pass
+        for lane in self._lanes:
+            while SYSTEM_CLOCK.monotonic() < deadline and (taken := lane.queue.take_sized())[0]:
+                self._pack(lane, *taken)
+        self._put_away()
+
     def put_rest(self) -> None:
         """At the very end, on the closing thread: put away what is packed, whoever has packed it."""
         self._put_away()
@@ -143,16 +162,16 @@ class Courier(Room):
     # -- the thread -----------------------------------------------------------------------------
 
     def _round(self, asked: bool) -> float | None:
-        early = self._due - time.monotonic()
+        early = self._due - SYSTEM_CLOCK.monotonic()
         if early > 0 and not (asked or self._urgent):
             return early
         self._urgent = False
-        worked = False
+        worked = self._serve_left()
         for lane in self._lanes:
             worked = self._serve(lane) or worked
         worked = self._put_away() or worked
         if worked:
-            self._due = time.monotonic() + TICK_S
+            self._due = SYSTEM_CLOCK.monotonic() + TICK_S
             return TICK_S
         for lane in self._lanes:
             lane.queue.asleep = True
@@ -163,9 +182,16 @@ class Courier(Room):
         return None
 
     def _last_round(self) -> None:
-        while any(self._serve(lane) for lane in self._lanes):
+        while self._serve_left() or any(self._serve(lane) for lane in self._lanes):
             pass
         self._put_away()
+
+    def _serve_left(self) -> bool:
+        """Pack a batch that a helper has left; whether there was one."""
+        if not self._left:
+            return False
+        self._pack(*self._left.popleft())
+        return True
 
     def _serve(self, lane: Lane) -> bool:
         """Pack what waits now; whether anything did."""
@@ -183,33 +209,27 @@ class Courier(Room):
         return True
 
     def _pack(self, lane: Lane, batch: list[Any], size: int) -> None:
-        items = self._prepared(lane, batch)
-        if not items:
-            return
         try:
-            if lane.outlet is not None:
-                lane.outlet.put(items, len(items), size)
-            if lane.encode is not None:
-                encoded = lane.encode(items)
-                self._keep(Parcel(lane.signal, encoded.items, encoded.body, time.time_ns()))
-        except Exception:
-            lane.queue.ledger.settle(dropped=len(items), reason="processing_failed")
-            _guard.swallowed(f"courier.{lane.signal}")
+            items = _prepared(lane, batch)
+            encoded = _encoded(lane, items)
+        except BaseException:  # Ctrl-C, say, for the thread that helps: nothing has left its hands yet
+            self._left.append((lane, batch, size))
+            raise
+        lost = len(batch) - len(items)
+        if lane.outlet is not None and items:
+            lane.outlet.put(items, len(items), size)
+        if encoded is not None:
+            self._keep(Parcel(lane.signal, encoded.items, encoded.body, SYSTEM_CLOCK.time_ns()))
+        elif lane.encode is not None:
+            lost = len(batch)
+        if lost:
+            lane.queue.ledger.settle(dropped=lost, reason="processing_failed")
 
     def _keep(self, parcel: Parcel) -> None:
         size = len(parcel.body)  # before the additions, which are one step each then
         self._packed_bytes += size
         self._memory.used += size
         self._packed.append(parcel)
-
-    def _prepared(self, lane: Lane, batch: list[Any]) -> list[Any]:
-        """The batch cleaned; an item at which that fails is counted and costs no other."""
-        try:
-            return [lane.prepare(item) for item in batch]
-        except Exception:
-            items = [item for item in (_tried(lane, item) for item in batch) if item is not None]
-        lane.queue.ledger.settle(dropped=len(batch) - len(items), reason="processing_failed")
-        return items
 
     def _put_away(self) -> bool:
         """What is packed now into the depot, about a megabyte at once; whether there was anything."""
@@ -236,10 +256,37 @@ class Courier(Room):
         return parcels
 
 
+def _prepared(lane: Lane, batch: list[Any]) -> list[Any]:
+    """The batch cleaned; an item at which that fails is left out and costs no other."""
+    try:
+        return [lane.prepare(item) for item in batch]
+    except BaseException as error:
+        if not _guard.ends_here(error):
+            raise
+    return [item for item in (_tried(lane, item) for item in batch) if item is not None]
+
+
 def _tried(lane: Lane, item: Any) -> Any:
     """The item cleaned, or None where that fails."""
     try:
         return lane.prepare(item)
-    except Exception:
-        _guard.swallowed(f"courier.{lane.signal}")
+    except BaseException as error:
+        _swallow(error, lane)
         return None
+
+
+def _encoded(lane: Lane, items: list[Any]) -> Encoded | None:
+    """Clean items as one request; None where there is none to make, or where that fails."""
+    if lane.encode is None or not items:
+        return None
+    try:
+        return lane.encode(items)
+    except BaseException as error:
+        _swallow(error, lane)
+        return None
+
+
+def _swallow(error: BaseException, lane: Lane) -> None:
+    if not _guard.ends_here(error):
+        raise error
+    _guard.swallowed(f"courier.{lane.signal}")

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.worker import bounded
 from otelkit.processors.context import suppress
 
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from otelkit.delivery.queue import Queue
     from otelkit.delivery.sender import Sender
 
-__all__ = ["Dispatch", "lost_line"]
+__all__ = ["INTERRUPTED_S", "Dispatch", "lost_line"]
+
+INTERRUPTED_S = 0.2  # for the threads to lay down what they have in hand, when nobody waits any more
 
 _NOUNS = {"traces": "spans", "logs": "log records", "metrics": "metric points"}
 _REPEAT_S = 60.0
+_START_FAILED_S = 1.0
 _RETIRED_GRACE_S = 1.0  # for calls that were under way when the new runtime took over
 _RETIRED_CLOSE_S = 10.0
 _RETIRED_TICK_S = 0.2
@@ -92,9 +95,18 @@ class Dispatch:
         self._retired_close_s = _RETIRED_CLOSE_S
 
     def start(self) -> None:
-        """Start the threads."""
-        for room in self._rooms():
-            room.start()
+        """Start the threads.
+
+        Raises:
+            RuntimeError: No thread can be started, and none is left running.
+        """
+        try:
+            for room in self._rooms():
+                room.start()
+        except RuntimeError:
+            if not self.ended:
+                self.close(timeout_s=_START_FAILED_S)
+            raise
 
     @property
     def ended(self) -> bool:
@@ -109,7 +121,7 @@ class Dispatch:
         """
         if self.ended:
             return False
-        deadline = time.monotonic() + bounded(timeout_s)
+        deadline = SYSTEM_CLOCK.monotonic() + bounded(timeout_s)
         lost = self._lost()
         put_away = self._put_away(deadline)
         return self._leave(deadline) and put_away and self._lost() == lost
@@ -118,7 +130,8 @@ class Dispatch:
         """Deliver what is left, end the threads and close the exits, within ``timeout_s``.
 
         What cannot be sent in time stays in the spool for the next process. Without a spool it is
-        dropped, counted under ``shutdown``. Either is said in one line.
+        dropped, counted under ``shutdown``. Either is said in one line. All that holds, and at once,
+        for a Ctrl-C meanwhile, which is raised then.
 
         Args:
             timeout_s: How long this may take at the most.
@@ -129,40 +142,49 @@ class Dispatch:
             Whether everything was delivered.
         """
         timeout_s = bounded(timeout_s)
-        deadline = time.monotonic() + timeout_s
+        deadline = SYSTEM_CLOCK.monotonic() + timeout_s
         if not self._one_closes.acquire(timeout=timeout_s):
             return False
         try:
             if not self._closed:
                 with suppress():
                     lost = self._lost()
-                    went_well = self._deliver_rest(deadline - min(0.1, timeout_s * 0.1), hurry=hurry)
-                    self._end(deadline)
-                    self._closed = True
-                    self.say_losses(final=True)
+                    try:
+                        went_well = self._deliver_rest(deadline - min(0.1, timeout_s * 0.1), hurry=hurry)
+                    except BaseException:
+                        deadline = min(deadline, SYSTEM_CLOCK.monotonic() + INTERRUPTED_S)
+                        raise
+                    finally:
+                        self._finish(deadline)
                 self._delivered_all = went_well and self._lost() == lost and not self._left()
             return self._delivered_all
         finally:
             self._one_closes.release()
 
-    def retire(self, *, still_open: Callable[[], bool], linger_s: float) -> None:
+    def retire(self, *, still_open: Callable[[], bool], linger_s: float, timeout_s: float) -> None:
         """Go on in the background until nothing is open any more, then deliver what is left and end.
+
+        Where no thread can be started for that, it ends now.
 
         Args:
             still_open: Whether spans of this runtime are still open.
             linger_s: How long to wait for them at the most.
+            timeout_s: How long the end may take on the calling thread.
         """
-        now = time.monotonic()
+        now = SYSTEM_CLOCK.monotonic()
         grace, until = now + min(linger_s, _RETIRED_GRACE_S), now + linger_s
 
         def wait() -> None:
             while not self._retirement_ends.wait(_RETIRED_TICK_S):
-                now = time.monotonic()
+                now = SYSTEM_CLOCK.monotonic()
                 if now >= grace and (now >= until or not still_open()):
                     break
             self.close(timeout_s=self._retired_close_s)
 
-        threading.Thread(target=wait, name="otelkit-retired", daemon=True).start()
+        try:
+            threading.Thread(target=wait, name="otelkit-retired", daemon=True).start()
+        except RuntimeError:
+            self.close(timeout_s=timeout_s)
 
     def end_retirement(self, *, timeout_s: float) -> None:
         """The process ends: wait for open spans no longer, and deliver what is left in this time."""
@@ -200,7 +222,8 @@ class Dispatch:
     # -- the steps ------------------------------------------------------------------------------
 
     def _rooms(self) -> Sequence[_Working]:
-        rooms = (self._courier, self._puller, self._guests, self._sender)
+        # The guests first: without a thread of their own they would be ended on the caller's.
+        rooms = (self._guests, self._courier, self._puller, self._sender)
         return [room for room in rooms if room is not None]
 
     def _put_away(self, deadline: float) -> bool:
@@ -210,13 +233,14 @@ class Dispatch:
         if self._puller is None or pulled is None:
             return done
         # A callback of the application's may hang: half of the time is for the others.
-        half = time.monotonic() + (deadline - time.monotonic()) / 2
+        half = SYSTEM_CLOCK.monotonic() + (deadline - SYSTEM_CLOCK.monotonic()) / 2
         if not self._puller.wait(pulled, deadline=half):
             return False
         return self._courier.wait(self._courier.ask(), deadline=deadline) and done
 
     def _deliver_rest(self, deadline: float, *, hurry: bool) -> bool:
         put_away = self._put_away(deadline)
+        self._courier.pack_rest(deadline=deadline)
         if self._depot is not None:
             self._depot.rescue()
         durable = self._depot is not None and self._depot.durable
@@ -228,22 +252,38 @@ class Dispatch:
         sent = self._sender is None or self._sender.drain(deadline=deadline, hurry=hurry)
         return self._guests.wait(guests, deadline=deadline) and sent
 
+    def _finish(self, deadline: float) -> None:
+        try:
+            self._end(deadline)
+        finally:
+            self._closed = True
+            self.say_losses(final=True)
+
     def _end(self, deadline: float) -> None:
-        """Let go of everything, room by room; one that fails does not keep the others from it."""
-        now = time.monotonic()
-        for step in (
-            lambda: self._sender and self._sender.close(deadline=now + (deadline - now) / 2),
-            self._stop_taking,
-            lambda: self._courier.stop(deadline=deadline),
+        """Let go of everything, room by room; neither a failure nor a Ctrl-C keeps one from it."""
+        interruption: BaseException | None = None
+        now = SYSTEM_CLOCK.monotonic()
+        half = now + (deadline - now) / 2
+        steps: Sequence[Callable[[float], object]] = (
+            lambda _: self._sender and self._sender.close(deadline=half),
+            lambda _: self._stop_taking(),
+            lambda until: self._courier.stop(deadline=until),
             # Late: a callback that hangs holds up nobody else.
-            lambda: self._puller and self._puller.stop(deadline=deadline),
-            self._drop_rest,
-            self._courier.put_rest,
-            lambda: self._guests.close(deadline=deadline),
-            self._close_depot,
-        ):
-            with _guard.guard("dispatch.end"):
-                step()
+            lambda until: self._puller and self._puller.stop(deadline=until),
+            lambda until: self._courier.pack_rest(deadline=until),
+            lambda _: self._drop_rest(),
+            lambda _: self._courier.put_rest(),
+            lambda until: self._guests.close(deadline=until),
+            lambda _: self._close_depot(),
+        )
+        for step in steps:
+            try:
+                with _guard.guard("dispatch.end"):
+                    step(deadline)
+            except BaseException as error:
+                interruption, deadline = error, min(deadline, SYSTEM_CLOCK.monotonic() + INTERRUPTED_S)
+        if interruption is not None:
+            raise interruption
 
     def _stop_taking(self) -> None:
         self.released = True

@@ -81,16 +81,23 @@ class Outlet:
 
     def deliver(self, batch: Sequence[Any], items: int) -> bool:
         """Hand a batch to each exit; the first one's answer counts."""
-        answers = [self._send(exit_, batch) for exit_ in self.exits]
-        if self.ledger is not None:
-            taken = items if answers[0] else 0
-            self.ledger.settle(delivered=taken, dropped=items - taken, reason="export_failed")
-        return answers[0] or self.ledger is None
+        first, *others = self.exits
+        taken = 0
+        try:
+            taken = items if self._send(first, batch) else 0
+            for exit_ in others:
+                self._send(exit_, batch)
+        finally:
+            if self.ledger is not None:
+                self.ledger.settle(delivered=taken, dropped=items - taken, reason="export_failed")
+        return bool(taken) or self.ledger is None
 
     def _send(self, exit_: Exit, batch: Sequence[Any]) -> bool:
         try:
             return exit_.send(batch)
-        except Exception as error:
+        except BaseException as error:
+            if not _guard.ends_here(error):
+                raise
             _guard.say(
                 f"the exporter {exit_.name} raised {_guard.describe(error)}; "
                 "its batch is counted as lost and the others go on.",
@@ -161,22 +168,27 @@ class Guests:
             self._closed = True
             return self._all_went_well
         try:
-            self._worker.start()  # it may never have had anything to do
-        except RuntimeError:  # the interpreter ends: here then, however long it takes
-            self._close()
-            return self._all_went_well
-        if self._worker.stop(deadline=deadline):
-            return self._all_went_well
-        for exit_ in (exit_ for outlet in self._outlets for exit_ in outlet.exits):
-            with _guard.guard(f"exit.interrupt.{exit_.name}"):
-                exit_.interrupt()
-        self._drop_orders()
-        return False
+            if self._ended(deadline):
+                return self._all_went_well
+            for exit_ in (exit_ for outlet in self._outlets for exit_ in outlet.exits):
+                with _guard.guard(f"exit.interrupt.{exit_.name}"):
+                    exit_.interrupt()
+            return False
+        finally:
+            self._drop_orders()
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._worker.alive
+
+    def _ended(self, deadline: float) -> bool:
+        try:
+            self._worker.start()  # it may never have had anything to do
+        except RuntimeError:  # the interpreter ends: here then, however long it takes
+            self._close()
+            return True
+        return self._worker.stop(deadline=deadline)
 
     def _wanted(self) -> bool:
         return bool(self._outlets) or not all(other.idle for other in self._others)
@@ -210,7 +222,9 @@ class Guests:
     def _flush(self, other: Other) -> None:
         try:
             flushed = other.flush(timeout_s=_OTHERS_S)
-        except Exception:
+        except BaseException as error:
+            if not _guard.ends_here(error):
+                raise
             flushed = False
         self._all_went_well = self._all_went_well and flushed
 

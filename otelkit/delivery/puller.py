@@ -6,11 +6,11 @@ for them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.parcel import Parcel
 from otelkit.delivery.worker import Room, Worker
 
@@ -52,19 +52,19 @@ class Puller(Room):
         self._ledger = ledger
         self._add = add
         self._interval_s = interval_s
-        self._due = time.monotonic() + interval_s
+        self._due = SYSTEM_CLOCK.monotonic() + interval_s
         super().__init__(Worker(name="otelkit-metrics", work=self._round))
 
     def start(self) -> None:
         """Start the thread."""
-        self._due = time.monotonic() + self._interval_s
+        self._due = SYSTEM_CLOCK.monotonic() + self._interval_s
         super().start()
 
     def _round(self, asked: bool) -> float | None:
-        if asked or time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._interval_s
+        if asked or SYSTEM_CLOCK.monotonic() >= self._due:
+            self._due = SYSTEM_CLOCK.monotonic() + self._interval_s
             self._pull()
-        return max(0.0, self._due - time.monotonic())
+        return max(0.0, self._due - SYSTEM_CLOCK.monotonic())
 
     def _pull(self) -> None:
         data, points = self._collect()
@@ -77,7 +77,7 @@ class Puller(Room):
             return
         try:
             encoded = self._encode(data)
-        except Exception:
+        except BaseException:
             self._ledger.settle(dropped=points, reason="processing_failed")
             _guard.swallowed("puller.encode")
             return
@@ -85,4 +85,4 @@ class Puller(Room):
         if failed:
             self._ledger.settle(dropped=failed, reason="processing_failed")
         if encoded.items:
-            self._add(Parcel("metrics", encoded.items, encoded.body, time.time_ns()))
+            self._add(Parcel("metrics", encoded.items, encoded.body, SYSTEM_CLOCK.time_ns()))

@@ -118,6 +118,9 @@ class Queue(Generic[T]):
                 taken += size
         except IndexError:
             pass
+        except BaseException:  # Ctrl-C on a thread that helps: they wait on; an idle courier counts the bytes
+            items.extendleft((item, 0) for item in reversed(batch))
+            raise
         self._memory.used -= taken
         if batch:
             self.ledger.take(len(batch))
@@ -154,7 +157,10 @@ class Queue(Generic[T]):
         if self._closed:
             self.ledger.drop(1, "shutdown")
             return False
-        if self.relieve is not None and self.relieve(self):
-            return True
-        self.ledger.drop(1, "queue_full")
-        return False
+        relieved = False
+        try:
+            relieved = self.relieve is not None and self.relieve(self)
+        finally:  # Ctrl-C may come while the caller helps
+            if not relieved:
+                self.ledger.drop(1, "queue_full")
+        return relieved

@@ -353,7 +353,7 @@ class Sender(Room):
                 return "done"
             if line.guess is not None:
                 line.guess.doubt()
-        except Exception:
+        except BaseException:  # on the sender's own thread
             return self._fail(line, load)
         self._depot.put_back(load)
         return "kept"

@@ -1,16 +1,17 @@
 """A background thread that works in rounds: when it is due, when it is woken, when it is asked.
 
-Its context suppresses telemetry, so that nothing it calls makes any.
+Its context suppresses telemetry, so that nothing it calls makes any. Whatever a round raises, also a
+CancelledError or SystemExit of the application's code, it is not the last one.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 
 from otelkit import _guard
+from otelkit._clock import SYSTEM_CLOCK
 from otelkit.processors.context import SUPPRESSED, attach
 
 __all__ = ["Bell", "Room", "Worker", "bounded"]
@@ -126,7 +127,7 @@ class Worker:
         with self._progress:
             self._progress.wait_for(
                 lambda: self._served >= ticket or self._ended or not self.alive,
-                max(0.0, deadline - time.monotonic()),
+                max(0.0, deadline - SYSTEM_CLOCK.monotonic()),
             )
             return self._done >= ticket
 
@@ -136,8 +137,8 @@ class Worker:
 
     def pause(self, seconds: float) -> None:
         """Wait on the thread itself, between two steps of a round; ended by `stop`."""
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
+        until = SYSTEM_CLOCK.monotonic() + seconds
+        while not self._stopping and (left := until - SYSTEM_CLOCK.monotonic()) > 0:
             self._bell.wait(left)
 
     def stop(self, *, deadline: float) -> bool:
@@ -146,11 +147,12 @@ class Worker:
         self._bell.ring()
         thread = self._thread
         if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - SYSTEM_CLOCK.monotonic()))
         return not self.alive
 
     def _run(self) -> None:
         attach(SUPPRESSED)
+        _guard.own_thread()
         delay: float | None = 0.0
         try:
             while not self._stopping:
@@ -178,7 +180,7 @@ class Worker:
         """When to come again, and whether all went well."""
         try:
             return self._work(asked), True
-        except Exception:
+        except BaseException:
             _guard.swallowed(self._name)
             return _AFTER_FAILURE_S, False
 

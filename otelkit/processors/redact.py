@@ -247,7 +247,9 @@ class Redactor:
     def _called(self, key: Any, value: Any) -> Any:
         try:
             result = self.callback(key, value)  # type: ignore[misc]
-        except Exception as error:
+        except BaseException as error:
+            if not _guard.ends_here(error):
+                raise
             _report(error)
             return PLACEHOLDER
         return result if result is value else snapshot(result)
@@ -274,7 +276,7 @@ def _cover(match: re.Match[str]) -> str:
     return PLACEHOLDER if match[0] else ""
 
 
-def _report(error: Exception) -> None:
+def _report(error: BaseException) -> None:
     """Count and name a failure of the callback, without its text, which may hold the value."""
     try:
         raise RuntimeError(  # noqa: TRY301 - the guard reports what is being handled

@@ -44,7 +44,11 @@ class Server:
         self.port: int = int(address[1])
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otelkit-prometheus", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._http.server_close()
+            raise
         _servers.add(self)
 
     def _run(self) -> None:

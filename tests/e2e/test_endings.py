@@ -295,3 +295,148 @@ span.__exit__(None, None, None)
         assert {("open", "first"), ("new", "second")} == {
             (span.name, span.resource["service.name"]) for span in sink.spans
         }
+
+
+AGAIN = """
+import atexit, json, os, signal, sys, threading, time
+import otelkit
+later = []
+atexit.register(lambda: [function() for function in later])  # after otelkit's
+runtime = otelkit.init(service_name="shop")
+def tell():
+    print(json.dumps({name: [counts.created, counts.spooled, counts.lost, counts.in_flight]
+                      for name, counts in runtime.stats().items()}), flush=True)
+def ctrl_c_while_it_ends():
+    while not runtime.ending:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+for number in range(600):
+    with otelkit.span("s"): pass
+threading.Thread(target=ctrl_c_while_it_ends, daemon=True).start()
+"""
+PATIENT = {"OTELKIT_SHUTDOWN_TIMEOUT_S": "20"}
+
+
+@pytest.mark.parametrize("spool", ["always", "on_failure", "off"])
+def test_ctrl_c_during_the_end_ends_at_once_and_loses_no_count(spool):
+    """Ctrl-C while the rest is sent: no more waiting, all of it on disk or counted as lost, and said."""
+    env = PATIENT | {"OTELKIT_SPOOL": spool}
+    with Sink("hang") as sink:
+        ended = run(AGAIN + "later.append(tell)", env=environment(sink) | env)
+    told = answer_of(ended)
+
+    assert ended.seconds < 10
+    assert "KeyboardInterrupt" in ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "not delivered" in line]
+    assert ("lost: 600 spans" if spool == "off" else "next process: 600 spans") in line
+    kept = [number for number, *_ in told.values()]
+    assert kept == [found[2 if spool == "off" else 1] for found in told.values()]
+    assert [0, 0, 0] == [found[3] for found in told.values()]
+
+
+def test_ctrl_c_during_shutdown_reaches_the_caller():
+    """The same at a call of `shutdown`: it raises KeyboardInterrupt soon, and everything is on disk."""
+    text = """
+begin = time.monotonic()
+try:
+    otelkit.shutdown()
+except KeyboardInterrupt:
+    print(time.monotonic() - begin < 5, otelkit.shutdown(), flush=True)
+tell()
+"""
+    with Sink("hang") as sink:
+        ended = run(AGAIN + text, env=environment(sink) | PATIENT)
+    told = answer_of(ended)
+
+    assert "True True" == ended.stdout.splitlines()[0]
+    assert [[600, 600, 0, 0]] == [told["traces"]]
+
+
+def test_sigterm_after_ctrl_c_during_the_end_ends_the_process():
+    """Handlers of the application's that run at exit, later, are ended by SIGTERM as without otelkit."""
+    text = "later.append(lambda: (print('late', flush=True), time.sleep(60)))"
+    with Sink("hang") as sink, Program(AGAIN + text, env=environment(sink) | PATIENT) as program:
+        program.wait_for_line("late")
+        ended = program.stop(signal.SIGTERM)
+
+        assert (-signal.SIGTERM, True) == (ended.code, ended.seconds < 5), ended.stderr
+
+
+FEW_THREADS = """
+import threading, otelkit
+first = otelkit.init(service_name="first", prometheus_port=0)
+with otelkit.span("first"): pass
+start = threading.Thread.start
+def refuse(thread):
+    if thread.name in NAMES:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = refuse
+second = otelkit.init(service_name="second", prometheus_port=0)
+with otelkit.span("second"): pass
+threading.Thread.start = start
+print(first is second, second.prometheus_port is not None, otelkit.flush(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("name", "same"), [("otelkit-courier", True), ("otelkit-retired", False)])
+def test_init_where_no_thread_can_be_started(name, same):
+    """At the limit of threads another init raises nothing and loses nothing; one of the two runtimes runs."""
+    program = FEW_THREADS.replace("NAMES", repr([name]))
+    with Sink() as sink:
+        ended = run(program, env=environment(sink) | {"OTELKIT_RERAISE": None})
+
+        assert (0, f"{same} True True\n") == (ended.code, ended.stdout), ended.stderr
+        assert ["first", "second"] == sorted(span.name for span in sink.spans)
+
+
+FULL = """
+import fcntl, os, sys, time
+into = os.pipe()[1]
+os.set_blocking(into, False)
+for size in (4096, 1):
+    try:
+        while True: os.write(into, b"x" * size)
+    except BlockingIOError: pass
+os.set_blocking(into, True)
+os.dup2(into, 2)
+import otelkit
+otelkit.init(service_name="shop", spool="off")
+with otelkit.span("s"): pass
+otelkit.shutdown()
+"""
+
+
+def test_a_stderr_that_nobody_reads_holds_up_nothing():
+    """Where stderr is a full pipe, shutdown leaves its line unsaid and ends in time."""
+    with Sink("refuse") as sink:
+        ended = run(FULL, env=environment(sink))
+
+    assert (0, True) == (ended.code, ended.seconds < 10)
+
+
+FROZEN = (
+    TOLD
+    + """
+real, standing = time.monotonic, lambda: 1e9
+# As freezegun does it, which leaves `threading` alone.
+for module in {*sys.modules.values()} - {sys.modules["__main__"], sys.modules["threading"]}:
+    for name, value in list(vars(module).items()):
+        if value is real:
+            setattr(module, name, standing)
+begin = real()
+print(otelkit.flush(timeout_s=0.3), otelkit.shutdown(timeout_s=0.5), flush=True)
+assert real() - begin < 5, real() - begin
+"""
+)
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "hang"])
+def test_the_end_comes_under_a_frozen_clock(behaviour):
+    """In a test that has frozen the time, flush and shutdown keep their deadlines."""
+    with Sink(behaviour) as sink:
+        ended = run(FROZEN, env=environment(sink))
+
+    told = ended.stdout.splitlines()[-1:]
+    assert (0, [f"{behaviour == 'ok'} {behaviour == 'ok'}"]) == (ended.code, told), ended.stderr

@@ -1,6 +1,8 @@
 import signal
 import threading
 import time
+from asyncio import CancelledError
+from collections import deque
 from itertools import count
 
 import pytest
@@ -294,6 +296,123 @@ def test_a_batch_of_failures_is_no_batch(room):
         made.flush()
 
     assert ([], {"processing_failed": 1}) == (made.kept(), made.queue.counts().dropped)
+
+
+ANYTHING = [CancelledError, SystemExit, KeyboardInterrupt]
+
+
+@pytest.mark.parametrize("error", ANYTHING)
+def test_a_preparation_that_raises_anything_costs_one_item(room, error):
+    """A cancellation or exit in the application's `redact` costs that item, no other and no later one."""
+
+    def prepare(item):
+        if item == "bad":
+            raise error
+        return item
+
+    made = room(prepare=prepare)
+    with _guard.reraise(False):
+        for item in ("a", "bad", "c"):
+            made.queue.put(item)
+        assert made.flush() is True
+        made.queue.put("d")
+        assert made.flush() is True
+
+    assert ({"processing_failed": 1}, 0) == (made.queue.counts().dropped, made.queue.counts().in_flight)
+    assert ["a", "c", "d"] == made.kept()
+
+
+@pytest.mark.parametrize("error", ANYTHING)
+def test_an_encoder_that_raises_anything_costs_its_batch(room, error):
+    """The same in the encoding: the batch is counted, the next one leaves."""
+    errors = [error]
+
+    def encoded(items):
+        if errors:
+            raise errors.pop()
+        return encode(items)
+
+    made = room(batch_size=2, encode=encoded)
+    with _guard.reraise(False):
+        for item in "abcd":
+            made.queue.put(item)
+        assert made.flush() is True
+
+    assert ({"processing_failed": 2}, 0) == (made.queue.counts().dropped, made.queue.counts().in_flight)
+    assert ["c", "d"] == made.kept()
+
+
+@pytest.mark.parametrize("where", ["prepare", "encode"])
+def test_ctrl_c_reaches_the_caller_who_helps_and_the_courier_packs_the_batch(room, where):
+    """Interrupted while it packs, the caller gets its exception; only the item it came with is lost."""
+    interrupts, exit_ = [KeyboardInterrupt], Exit()
+
+    def here(step):
+        if step == where and interrupts and threading.current_thread() is threading.main_thread():
+            raise interrupts.pop()
+
+    made = room(
+        limit=3_000,
+        size=1_000,
+        prepare=lambda item: here("prepare") or item,
+        encode=lambda items: here("encode") or encode(items),
+        outlet=Outlet(exits=[exit_], ledger=None, pass_on=lambda o: o.outlet.deliver(o.batch, o.items)),
+    )
+    made.hold()
+    for item in "abc":
+        made.queue.put(item)
+    with pytest.raises(KeyboardInterrupt):
+        made.queue.put("d")
+    made.open.set()
+
+    assert made.flush() is True
+    counts = made.queue.counts()
+    assert (["a", "b", "c"], [["a", "b", "c"]]) == (made.kept(), exit_.batches)
+    assert (4, {"queue_full": 1}, 0) == (counts.created, counts.dropped, counts.in_flight)
+
+
+def test_ctrl_c_while_a_batch_is_taken_loses_none_of_it(room):
+    """A caller who is interrupted when it takes a batch to help leaves it in the queue, in order."""
+    turns = count()
+
+    class Interrupted(deque):
+        def popleft(self):
+            if next(turns) == 2:
+                raise KeyboardInterrupt
+            return super().popleft()
+
+    made = room(start=False)
+    made.queue._items = Interrupted()
+    for item in "abc":
+        made.queue.put(item)
+    with pytest.raises(KeyboardInterrupt):
+        made.queue.take()
+
+    assert (3, 0) == (made.queue.counts().queued, made.queue.counts().in_flight)
+    assert ["a", "b", "c"] == made.queue.take()
+    made.ledger.settle(dropped=3)
+
+
+def test_what_a_dead_courier_left_is_packed_at_the_end(room):
+    """Where its thread has ended, the closing one packs what waits, and what a helper has left."""
+    made = room(start=False, batch_size=2)
+    made.ledger.take(1)
+    made.courier._left.append((made.courier._lanes[0], ["A"], 1))
+    for item in "BCDEF":
+        made.queue.put(item)
+    made.courier.pack_rest(deadline=soon())
+
+    assert (list("abcdef"), 0) == (made.kept(), made.queue.counts().queued)
+
+
+def test_a_living_courier_packs_for_itself(room):
+    """While its thread lives the closing one takes nothing away from it."""
+    made = room()
+    made.hold()
+    made.queue.put("a")
+    made.courier.pack_rest(deadline=soon())
+
+    assert 1 == len(made.queue)
 
 
 # -- other ways, the end --------------------------------------------------------------------------

@@ -442,6 +442,121 @@ def test_a_hanging_exporter_does_not_hold_more_than_the_memory(house):
     exit_.open.set()
 
 
+# -- interrupted ----------------------------------------------------------------------------------------
+
+
+def interrupt(*_, **__):
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_it_sends_leaves_all_on_disk(house, disk, said):
+    """A close that is interrupted writes everything to disk, says so, and ends; then Ctrl-C is raised."""
+    made = house(spool=disk(), always=False, deaf=True)
+    made.transport.open.clear()
+    made.put("a", "b")
+    made.sender.drain = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        made.dispatch.close(timeout_s=60)
+
+    assert (2, 0, True) == (made.counts().spooled, made.counts().in_flight, made.dispatch._closed)
+    (line,) = said()
+    assert "kept on disk for the next process: 2 spans" in line
+
+
+def test_ctrl_c_without_a_disk_counts_what_is_lost(house, said):
+    """In memory only, what an interrupted close could not send is counted and said."""
+    made = house()
+    made.put("a", "b")
+    made.sender.drain = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        made.dispatch.close(timeout_s=60)
+
+    assert ({"shutdown": 2}, 0, True) == (
+        made.counts().dropped,
+        made.counts().in_flight,
+        made.dispatch.ended,
+    )
+    (line,) = said()
+    assert "lost: 2 spans (shutdown 2)" in line
+
+
+def test_ctrl_c_before_all_is_packed_loses_nothing(house, disk):
+    """The courier still lays down what it has in hand when the wait for it is interrupted."""
+    made = house(spool=disk(), answers=[RETRY])
+    made.courier.wait = interrupt
+    made.put(*"abcdefghijklmnopqrstuvwxyz")
+    with pytest.raises(KeyboardInterrupt):
+        made.dispatch.close(timeout_s=60)
+
+    assert ({}, 26) == (made.counts().dropped, made.counts().spooled)
+
+
+@pytest.mark.parametrize("where", ["sender.close", "courier.stop", "puller.stop", "guests.close"])
+def test_ctrl_c_at_one_step_of_the_end_is_none_at_the_others(house, disk, where):
+    """Whichever room it comes at, the others are let go of, within a moment."""
+    made = house(spool=disk(), answers=[RETRY], collect=lambda: (None, 0))
+    room, step = where.split(".")
+    end = getattr(getattr(made, room), step)
+    setattr(getattr(made, room), step, lambda **given: (end(**given), interrupt()))
+    made.put("a")
+    with pytest.raises(KeyboardInterrupt):
+        made.dispatch.close(timeout_s=0.3)
+
+    assert (True, 1, 0) == (made.dispatch.ended, made.counts().spooled, made.counts().in_flight)
+
+
+# -- threads that die, or cannot be started -------------------------------------------------------------
+
+
+def test_what_a_dead_courier_left_is_delivered_at_the_end(house):
+    """A courier that has died costs nothing that waits for it, when the runtime is closed."""
+    made = house()
+    made.courier._worker._end = None
+    made.courier._worker.stop(deadline=time.monotonic() + 5)
+    made.put(*"abc")
+    made.dispatch.close(timeout_s=5)
+
+    assert (list("abc"), 3) == (made.sent(), made.counts().delivered)
+
+
+@pytest.fixture
+def no_thread(monkeypatch):
+    """Lets no thread of some name be started any more."""
+    start = threading.Thread.start
+
+    def forbid(name):
+        def refuse(thread):
+            if thread.name == name:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    return forbid
+
+
+@pytest.mark.parametrize("name", ["otelkit-guests", "otelkit-courier", "otelkit-metrics", "otelkit-sender"])
+def test_it_starts_whole_or_not_at_all(house, no_thread, name):
+    """When a thread cannot be started the others are ended."""
+    made = house(start=False, exits=[Exit()], collect=lambda: (None, 0))
+    no_thread(name)
+    with pytest.raises(RuntimeError):
+        made.dispatch.start()
+
+    assert [] == [thread for thread in threading.enumerate() if thread.name.startswith("otelkit")]
+
+
+def test_without_a_thread_a_retired_runtime_ends_at_once(house, no_thread):
+    """Where nobody can wait for its open spans it delivers what it has, and nothing is raised."""
+    made = house()
+    made.put("a")
+    no_thread("otelkit-retired")
+    made.dispatch.retire(still_open=lambda: True, linger_s=600, timeout_s=5)
+
+    assert (True, ["a"]) == (made.dispatch.ended, made.sent())
+
+
 # -- retirement, fork -----------------------------------------------------------------------------------
 
 
@@ -456,7 +571,7 @@ def test_a_retired_runtime_waits_for_its_open_spans(house, monkeypatch):
         return bool(still_open)
 
     made = house()
-    made.dispatch.retire(still_open=open_, linger_s=60)
+    made.dispatch.retire(still_open=open_, linger_s=60, timeout_s=5)
     assert asked.wait(5)
     assert made.dispatch.ended is False
     made.put("a")
@@ -470,7 +585,7 @@ def test_a_retired_runtime_does_not_linger_for_ever(house, monkeypatch):
     """A span that never ends does not keep it."""
     monkeypatch.setattr("otelkit.delivery.dispatch._RETIRED_TICK_S", 0.005)
     made = house()
-    made.dispatch.retire(still_open=lambda: True, linger_s=0.02)
+    made.dispatch.retire(still_open=lambda: True, linger_s=0.02, timeout_s=5)
     join("otelkit-retired")
 
     assert made.dispatch.ended is True
@@ -479,7 +594,7 @@ def test_a_retired_runtime_does_not_linger_for_ever(house, monkeypatch):
 def test_the_end_of_the_process_ends_a_retirement(house):
     """What is still open then is not waited for."""
     made = house()
-    made.dispatch.retire(still_open=lambda: True, linger_s=600)
+    made.dispatch.retire(still_open=lambda: True, linger_s=600, timeout_s=5)
     made.put("a")
     made.dispatch.end_retirement(timeout_s=5)
     join("otelkit-retired")

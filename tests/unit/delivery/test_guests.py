@@ -1,4 +1,6 @@
+import threading
 import time
+from asyncio import CancelledError
 
 import pytest
 from rooms import Exit
@@ -267,3 +269,86 @@ def test_orders_dropped_during_a_round_are_no_error(made):
     guests._orders = Emptied()
 
     guests._drop_orders()
+
+
+class Raising(Exit):
+    """Raises ``error`` at the first batch and when it is closed."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def send(self, batch):
+        self.open.wait(10)
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return super().send(batch)
+
+    def close(self):
+        super().close()
+        raise CancelledError
+
+
+@pytest.mark.parametrize("error", [CancelledError, SystemExit, KeyboardInterrupt])
+def test_an_exit_that_raises_anything_costs_its_batch_only(made, books, error):
+    """A cancellation or exit in an exporter costs that batch; the next one is delivered."""
+    exit_, ledger = Raising(error("once")), books("traces")["traces"]
+    guests, outlet = made(exit_, ledger=ledger)
+    put(outlet, ledger, 1)
+    guests.wait(guests.ask(), deadline=soon())
+    put(outlet, ledger, 2)
+
+    assert guests.wait(guests.ask(), deadline=soon()) is True
+    counts = ledger.snapshot(queued=0)
+    assert ({"export_failed": 1}, 1, 0) == (counts.dropped, counts.delivered, counts.in_flight)
+    exit_.close = bool
+
+
+def test_whatever_an_exit_raises_at_its_end_the_others_end_too(made):
+    """A cancellation while one exit or processor is closed or flushed costs no other."""
+    good, other = Exit(), Other()
+    other.flush = other.close = lambda **_: (_ for _ in ()).throw(CancelledError)
+    with _guard.reraise(False):
+        guests, _ = made(Raising(None), good, others=[other])
+
+        assert guests.wait(guests.ask(), deadline=soon(2)) is False
+        guests.close(deadline=soon())
+
+    assert 1 == good.closed
+
+
+class NoThread(threading.Thread):
+    """A thread that cannot be started."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+
+def test_ctrl_c_at_an_end_without_a_thread_passes_and_is_counted(monkeypatch, books):
+    """Where exits must be ended on the closing thread Ctrl-C reaches it; what waits is counted."""
+    guests, ledger = Guests(), books("traces")["traces"]
+    outlet = guests.outlet([Raising(KeyboardInterrupt())], ledger=ledger)
+    put(outlet, ledger, 1)
+    put(outlet, ledger, 2, 3)
+    monkeypatch.setattr(threading, "Thread", NoThread)
+
+    with pytest.raises(KeyboardInterrupt):
+        guests.close(deadline=soon())
+    counts = ledger.snapshot(queued=0)
+    assert ({"export_failed": 1, "shutdown": 2}, 0) == (counts.dropped, counts.in_flight)
+
+
+def test_what_a_dead_thread_left_is_counted(made, books):
+    """Where the thread has ended by itself, what waited for it is lost and not in flight for ever."""
+    exit_, ledger = Exit(), books("traces")["traces"]
+    guests, outlet = made(exit_, ledger=ledger)
+    guests._worker._end = None
+    guests._worker.stop(deadline=soon())
+    put(outlet, ledger, 1)
+    guests.close(deadline=soon())
+
+    assert ({"shutdown": 1}, 0) == (
+        ledger.snapshot(queued=0).dropped,
+        ledger.snapshot(queued=0).in_flight,
+    )

@@ -1,5 +1,6 @@
 import threading
 import time
+from asyncio import CancelledError
 
 import pytest
 from rooms import Exit
@@ -102,13 +103,14 @@ def test_points_that_cannot_be_encoded_are_counted(made):
     assert ({"processing_failed": 2}, 1, 1) == (counts.dropped, counts.in_flight, len(parcels))
 
 
-def test_an_encoder_that_fails_costs_the_collection(made):
+@pytest.mark.parametrize("error", [ValueError, CancelledError, SystemExit])
+def test_an_encoder_that_fails_costs_the_collection(made, error):
     """A failure of ours is counted, and the next collection is made."""
     broken = [True]
 
     def encode(_):
         if broken and broken.pop():
-            raise ValueError("ours")
+            raise error
         return Encoded(b"x", 3)
 
     with _guard.reraise(False):
@@ -147,3 +149,21 @@ def test_a_collection_that_fails_is_not_told_as_made(made):
         puller, _, _ = made(collect=collect)
 
         assert puller.wait(puller.ask(), deadline=soon(2)) is False
+
+
+@pytest.mark.parametrize("error", [CancelledError, SystemExit])
+def test_a_callback_that_raises_anything_is_not_the_last(made, error):
+    """A cancellation in a callback of the application's costs that collection, and no later one."""
+    broken = [True]
+
+    def collect():
+        if broken and broken.pop():
+            raise error
+        return "data", 3
+
+    with _guard.reraise(False):
+        puller, _, parcels = made(collect=collect)
+        assert puller.wait(puller.ask(), deadline=soon(2)) is False
+
+        assert puller.wait(puller.ask(), deadline=soon()) is True
+    assert (True, 1) == (puller.alive, len(parcels))

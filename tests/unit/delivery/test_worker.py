@@ -1,5 +1,6 @@
 import threading
 import time
+from asyncio import CancelledError
 
 import pytest
 
@@ -128,15 +129,16 @@ def test_the_thread_makes_no_telemetry(started):
     assert {True} == set(seen)
 
 
-def test_a_failing_round_is_not_the_last(started, monkeypatch):
-    """A round that raises is said and tried again after a while."""
+@pytest.mark.parametrize("error", [ValueError, CancelledError, SystemExit, KeyboardInterrupt])
+def test_a_failing_round_is_not_the_last(started, monkeypatch, error):
+    """A round that raises, whatever it is, is said and tried again after a while."""
     monkeypatch.setattr(room, "_AFTER_FAILURE_S", 0.001)
     again, rounds = threading.Event(), []
 
     def work(asked):
         rounds.append(asked)
         if len(rounds) == 1:
-            raise ValueError("ours")
+            raise error
         again.set()
 
     with _guard.reraise(False):

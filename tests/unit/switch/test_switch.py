@@ -1,11 +1,13 @@
 import threading
+from asyncio import CancelledError
+from contextvars import copy_context
 
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Observation
 
 import otelkit
-from otelkit import _otel
+from otelkit import _guard, _otel
 from otelkit.testing import capture
 
 TRACER = trace.get_tracer("before")
@@ -138,6 +140,27 @@ def test_failing_callback_costs_only_its_own_answer(telemetry, said):
 
     assert 3 == telemetry.metric("asked", who="good").value
     assert 1 == len(said())
+
+
+def test_a_cancelled_callback_costs_only_its_own_answer(telemetry, said):
+    """On a thread of otelkit's; on one of the application's a CancelledError is the application's."""
+    found = []
+
+    def cancelled(_):
+        raise CancelledError
+
+    otelkit.get_meter("callbacks").create_observable_gauge(
+        "asked", callbacks=[cancelled, lambda _: [Observation(3, {"who": "good"})]]
+    )
+
+    def collect():
+        _guard.own_thread()
+        found.append(telemetry.metric("asked", who="good").value)
+
+    copy_context().run(collect)
+    assert ([3], 1) == (found, len(said()))
+    with pytest.raises(CancelledError):
+        telemetry.metric("asked", who="good")
 
 
 def test_generator_callbacks_work(telemetry):
