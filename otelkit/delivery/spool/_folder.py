@@ -2,6 +2,7 @@
 
 It is held by a descriptor and everything in it is reached through that, so that a path swapped
 later leads nowhere. CVE-2026-42191 was about spool files in a folder that others could write to.
+Which folder that is, and when it is refused, is decided in `_private`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from otelkit.delivery.spool._handle import Handle
 from otelkit.delivery.spool._name import Name
+from otelkit.delivery.spool._private import open_private
 from otelkit.delivery.spool._words import SpoolError
 
 try:
@@ -22,9 +25,6 @@ except ImportError:  # Windows: the spool refuses to open, see Folder.open
 
 __all__ = ["Folder", "Listed", "lock"]
 
-_OPEN_FOLDER = (
-    os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-)
 _OPEN_FILE = (  # O_NONBLOCK: a pipe with the name of a spool file must not hold us
     os.O_RDWR
     | getattr(os, "O_NOFOLLOW", 0)
@@ -33,7 +33,6 @@ _OPEN_FILE = (  # O_NONBLOCK: a pipe with the name of a spool file must not hold
     | getattr(os, "O_NOCTTY", 0)
 )
 _CREATE_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -46,11 +45,16 @@ class Listed(NamedTuple):
 
 
 class Folder:
-    """An open, private folder. One thread at a time."""
+    """An open, private folder. One thread at a time.
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self.descriptor = descriptor
+    Args:
+        path: What was given; the folder is this one or a private one in it, see `open_private`.
+        handle: The folder.
+    """
+
+    def __init__(self, path: Path, handle: Handle) -> None:
+        self._path = path
+        self._handle = handle
 
     @classmethod
     def open(cls, path: Path, *, make: bool) -> Folder:
@@ -66,25 +70,29 @@ class Folder:
         """
         if fcntl is None:
             raise SpoolError("the spool cannot be used: this system has no file locks (fcntl).")
-        if make:
-            _make(path)
-        try:
-            descriptor = os.open(path, _OPEN_FOLDER)
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-                raise _refusal(path, "it, or what it lies in, is a symbolic link or not a folder") from error
-            raise
-        try:
-            _make_private(path, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return cls(path, descriptor)
+        return cls(path, Handle(open_private(path, make=make)))
+
+    def reopen(self, *, make: bool) -> None:
+        """Open it again by its path, with the same checks; raises as `open` does."""
+        self.close()
+        self._handle = Handle(open_private(self._path, make=make))
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor, for one use at once.
+
+        Raises:
+            OSError: It was closed.
+        """
+        return self._handle.number
 
     @property
     def gone(self) -> bool:
-        """Whether the folder was closed or deleted."""
-        return self.descriptor < 0 or os.fstat(self.descriptor).st_nlink == 0
+        """Whether the folder was deleted, or closed, by us or by others."""
+        try:
+            return self._handle.status().st_nlink == 0
+        except OSError:
+            return True
 
     def listing(self) -> list[Listed]:
         """The spool files of this user, the oldest first; foreign names are left out."""
@@ -104,46 +112,70 @@ class Folder:
                     found.append(Listed(either, status.st_size, name is None))
         return sorted(found, key=lambda listed: listed.name.created_ns)
 
-    def create(self, name: str) -> int:
-        """A new, empty file of mode 0600; returns its descriptor."""
-        return os.open(name, _CREATE_FILE, 0o600, dir_fd=self.descriptor)
+    def create(self, name: str) -> Handle:
+        """A new, empty file of mode 0600."""
+        return Handle(os.open(name, _CREATE_FILE, 0o600, dir_fd=self.descriptor))
 
-    def close_new(self, name: str, descriptor: int) -> None:
+    def close_new(self, name: str, file: Handle) -> None:
         """Take back a file that could not be finished."""
         self.unlink(name)
-        os.close(descriptor)
+        file.close()
 
-    def take(self, name: str) -> int | None:
+    def take(self, name: str) -> Handle | None:
         """Open and lock the file of a dead owner; None when it is not ours to take."""
         try:
-            descriptor = os.open(name, _OPEN_FILE, dir_fd=self.descriptor)
+            file = self._open(name)
         except OSError:
             return None  # deleted meanwhile, a link, or not ours
         try:
-            if self._takeable(name, descriptor):
-                return descriptor
+            if self._takeable(name, file):
+                return file
         except OSError:
             pass
-        os.close(descriptor)
+        file.close()
         return None
+
+    def retake(self, name: str, before: Handle) -> Handle:
+        """Open and lock a file again that was ours, and whose descriptor others have closed.
+
+        Raises:
+            FileNotFoundError: It is there no more, or another one is in its place.
+            BlockingIOError: A live process has it, which has adopted it meanwhile.
+            OSError: It cannot be had now.
+        """
+        if before.is_at(name, folder=self._handle):
+            file = self._open(name)
+            try:
+                lock(file.number)
+                # It may have been adopted, finished and deleted before our lock.
+                if before.is_at(name, folder=self._handle) and file.is_at(name, folder=self._handle):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
     def remove(self, name: str) -> None:
         """Delete a file unless a live process holds it."""
-        descriptor = self.take(name)
-        if descriptor is not None:
-            self.close_new(name, descriptor)
+        file = self.take(name)
+        if file is not None:
+            self.close_new(name, file)
 
-    def _takeable(self, name: str, descriptor: int) -> bool:
-        status = os.fstat(descriptor)
+    def _open(self, name: str) -> Handle:
+        return Handle(os.open(name, _OPEN_FILE, dir_fd=self.descriptor))
+
+    def _takeable(self, name: str, file: Handle) -> bool:
+        status = file.status()
         if (
             not stat.S_ISREG(status.st_mode)
             or status.st_uid != os.geteuid()
             or status.st_mode & _OTHERS_WRITE
         ):
             return False
-        lock(descriptor)
+        lock(file.number)
         # Its owner may have finished and deleted it between our open and our lock.
-        return os.path.samestat(status, os.stat(name, dir_fd=self.descriptor, follow_symlinks=False))
+        return file.is_at(name, folder=self._handle)
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name."""
@@ -158,40 +190,9 @@ class Folder:
 
     def close(self) -> None:
         """Close the descriptor; nothing in the folder changes."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._handle.close()
 
 
 def lock(descriptor: int) -> None:
     """Lock a file for this process; raises BlockingIOError when another one has it."""
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        if path == path.parent:
-            raise
-        _make(path.parent)
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            pass
-
-
-def _make_private(path: Path, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    if status.st_uid != os.geteuid():
-        raise _refusal(path, f"it belongs to uid {status.st_uid} and this process runs as {os.geteuid()}")
-    if status.st_mode & _OTHERS:
-        os.fchmod(descriptor, 0o700)
-        if os.fstat(descriptor).st_mode & _OTHERS:
-            raise _refusal(path, "others may enter it, and its file system does not let that be changed")
-
-
-def _refusal(path: Path, reason: str) -> SpoolError:
-    return SpoolError(f"the spool folder {path} cannot be used: {reason}. Give a folder of this user's own.")

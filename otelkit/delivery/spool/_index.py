@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from typing import NamedTuple
 
 __all__ = ["Entry", "Index"]
@@ -55,6 +56,10 @@ class Index:
                 break
             entries.append(entry)
         return entries
+
+    def before(self, offset: int) -> int:
+        """How many records begin before ``offset``."""
+        return bisect_left(self._offsets, offset)
 
     def drop(self, count: int) -> tuple[int, int]:
         """Drop the first ``count`` records; returns their items and bytes."""

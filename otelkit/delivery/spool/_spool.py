@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from otelkit._clock import SYSTEM_CLOCK, Clock
 from otelkit.delivery.parcel import Parcel
+from otelkit.delivery.spool._ages import Ages
 from otelkit.delivery.spool._books import Books
+from otelkit.delivery.spool._estate import Estate
 from otelkit.delivery.spool._file import Loaded, LockedFile
-from otelkit.delivery.spool._folder import Listed
-from otelkit.delivery.spool._format import CODES, FILE_HEADER, MAX_BODY, RECORD_HEADER
-from otelkit.delivery.spool._index import Entry
-from otelkit.delivery.spool._name import Name
+from otelkit.delivery.spool._format import CODES, FILE_HEADER, MAX_BODY
+from otelkit.delivery.spool._name import Name, identity_of
+from otelkit.delivery.spool._shares import shares, size_of
 from otelkit.delivery.spool._shelf import Shelf
-from otelkit.delivery.spool._words import Batch, Damage, Evicted, Held, Slice, SpoolError, Tally
+from otelkit.delivery.spool._wanted import Wanted, read
+from otelkit.delivery.spool._words import Batch, Damage, Evicted, Held, SpoolError, Tally
 
 __all__ = ["Spool"]
 
 _MIB = 1024 * 1024
 _RECYCLE_BYTES = _MIB
+_FILE_BYTES = 4 * _MIB
+_FILES_PER_SPOOL = 64  # each of ours is an open descriptor
 _FILES_PER_BATCH = 256
 _FILES_PER_AGE = 24  # a file takes records for this part of the greatest age, so that its age is theirs
 _TEMPORARY_AGE_NS = 3600 * 10**9
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-
-
-class _Wanted(NamedTuple):
-    """Records of one file that are to be read, and the number of the first."""
-
-    file: LockedFile
-    first: int
-    entries: list[Entry]
 
 
 class Spool:
@@ -45,20 +40,25 @@ class Spool:
     Any thread may call any method, except `forget`. `append`, `settle`, `adopt` and `enforce`
     exclude each other; reading a batch's bytes and searching an adopted file do not hold up
     `append`; `held`, `damage` and `tallies` never wait for the disk. In a forked child that was
-    not told to `forget`, the first call does it.
+    not told to `forget`, the first call does it. Where the application has closed our descriptors,
+    the next call opens the files again.
 
     Args:
         folder: Where the files lie; made, private, at the first `append`. Nothing is touched before.
+            If others may enter it, a private folder in it is used. A relative path means what it
+            means now.
         identities: By signal, who may adopt its files: a text of user, destination, service and
             environment. Only its hash is written down.
         max_bytes: How large the spool may get: this process's files at each `append`, those of the
             whole folder at each `enforce`.
         max_file_bytes: How large one file may get; at most a quarter of ``max_bytes``. A parcel
-            that is larger has a file of its own.
+            that is larger has a file of its own. None for 4 MiB, or a 64th of ``max_bytes`` if that
+            is more.
         max_age_s: How old, in seconds, a file may get before `enforce` deletes it.
         fsync: ``"batch"`` waits at each `append` until the disk has the data, so that it survives
             the machine; ``"none"`` survives the process.
-        clock: Tells the ages of files.
+        clock: Tells the ages of files: the wall clock until they are first seen, the monotonic
+            one from then on.
 
     Raises:
         ValueError: ``identities`` names a signal that does not exist.
@@ -70,7 +70,7 @@ class Spool:
         folder: Path,
         identities: Mapping[str, str],
         max_bytes: int = 256 * _MIB,
-        max_file_bytes: int = 4 * _MIB,
+        max_file_bytes: int | None = None,
         max_age_s: float = 86_400.0,
         fsync: Literal["none", "batch"] = "none",
         clock: Clock = SYSTEM_CLOCK,
@@ -78,24 +78,24 @@ class Spool:
         unknown = sorted(set(identities) - set(CODES))
         if unknown:
             raise ValueError(f"identities has {unknown}; the signals are {sorted(CODES)}.")
-        self._path = folder
-        self._identities = {
-            signal: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
-            for signal, text in identities.items()
-        }
+        self._path = _absolute(folder)
+        self._identities = {signal: identity_of(text) for signal, text in identities.items()}
         self._max_bytes = max_bytes
+        if max_file_bytes is None:
+            max_file_bytes = max(_FILE_BYTES, max_bytes // _FILES_PER_SPOOL)
         self._max_file_bytes = max(1, min(max_file_bytes, max_bytes // 4))
         self._max_age_ns = round(max_age_s * 1e9)
         self._durable = fsync == "batch"
         self._clock = clock
-        self._closed = False
-        self._begin_anew()
+        self._begin_anew(closed=False)
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, *, closed: bool) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._shelf = Shelf(self._path)
+        self._shelf = Shelf(self._path, closed=closed)
+        self._estate = Estate(self._lock, self._shelf, self._identities)
         self._books = Books(self._identities)
+        self._ages = Ages(self._clock)
 
     # In: the courier.
 
@@ -116,7 +116,7 @@ class Spool:
         failed: list[Parcel] = []
         first: Exception | None = None
         with self._lock:
-            for share in self._shares(parcels):
+            for share in shares(parcels, max_bytes=self._max_file_bytes):
                 try:
                     self._store(share, evicted)
                 except (OSError, SpoolError) as error:
@@ -126,24 +126,8 @@ class Spool:
             raise SpoolError(self._failure(first), parcels=failed, evicted=evicted) from first
         return evicted
 
-    def _shares(self, parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
-        """Parcels that go into one file: of one signal, and not larger together than a file."""
-        for signal in dict.fromkeys(parcel.signal for parcel in parcels):
-            share: list[Parcel] = []
-            size = FILE_HEADER
-            for parcel in parcels:
-                if parcel.signal != signal:
-                    continue
-                more = _size((parcel,))
-                if share and size + more > self._max_file_bytes:
-                    yield share
-                    share, size = [], FILE_HEADER
-                share.append(parcel)
-                size += more
-            yield share
-
     def _store(self, share: Sequence[Parcel], evicted: dict[str, Evicted]) -> None:
-        signal, size = share[0].signal, _size(share)
+        signal, size = share[0].signal, size_of(share)
         self._check(share, size)
         shelf = self._shelf
         live = shelf.live.get(signal)
@@ -151,19 +135,30 @@ class Spool:
             shelf.roll(signal)
         while shelf.files and shelf.bytes + FILE_HEADER + size > self._max_bytes:
             self._evict(shelf.files[0], evicted)
-        live = shelf.live.get(signal) or self._new_file(signal)
         try:
-            live.append(share, durable=self._durable)
+            self._write(share, signal)
         except OSError as error:
-            if live.torn or error.errno not in _FULL:
+            live = shelf.live.get(signal)
+            if live is not None and (live.torn or error.errno not in _FULL):
                 shelf.roll(signal)
             raise
         items = sum(parcel.items for parcel in share)
         self._books.move(signal, appended=items, held_bytes=size)
 
+    def _write(self, share: Sequence[Parcel], signal: str) -> None:
+        live = self._shelf.live.get(signal)
+        if live is not None:
+            try:
+                live.append(share, durable=self._durable)
+                return
+            except FileNotFoundError:  # what is in it can still be read, or had again
+                self._shelf.roll(signal)
+                self._regain()
+        self._new_file(signal).append(share, durable=self._durable)
+
     def _check(self, share: Sequence[Parcel], size: int) -> None:
         signal = share[0].signal
-        if self._closed:
+        if self._shelf.closed:
             raise SpoolError("the spool is closed.")
         if signal not in self._identities:
             raise SpoolError(
@@ -177,13 +172,14 @@ class Spool:
 
     def _is_full(self, live: LockedFile, size: int) -> bool:
         too_large = live.end > FILE_HEADER and live.end + size > self._max_file_bytes
-        return too_large or self._is_old(live) or live.deleted
+        return too_large or self._is_old(live)
 
     def _is_old(self, file: LockedFile) -> bool:
-        return (self._clock.time_ns() - file.name.created_ns) * _FILES_PER_AGE > self._max_age_ns
+        return self._ages.of(file.name) * _FILES_PER_AGE > self._max_age_ns
 
     def _new_file(self, signal: str) -> LockedFile:
         name = Name.new(self._identities[signal], signal, self._clock.time_ns())
+        self._ages.of(name)
         return self._shelf.begin(name, durable=self._durable)
 
     def _failure(self, error: Exception) -> str:
@@ -194,6 +190,18 @@ class Spool:
             "Make the folder writable for this user and its disk large enough, or give another folder."
         )
 
+    def _regain(self) -> None:
+        """Have all files in hand, or know what became of them; the caller holds the lock."""
+        for file, hold in self._shelf.regain():
+            signal, items, size = file.name.signal, file.index.items, file.index.bytes
+            if hold == "ours":
+                self._books.move(signal, held_bytes=-file.catch_up())
+                self._retire(file)
+            elif hold == "theirs":  # the items stay in `held`, as what a process leaves behind does
+                self._books.move(signal, held_bytes=-size)
+            elif hold == "vanished":
+                self._books.move(signal, damaged=items, held_bytes=-size, damaged_bytes=size)
+
     # Out: the sender.
 
     def read(self, signal: str, *, backlog: bool, max_bytes: int) -> Batch | None:
@@ -203,7 +211,8 @@ class Spool:
 
         Args:
             signal: Of which signal.
-            backlog: From the files that are finished or adopted, several if they are small; else
+            backlog: From the files that are finished or adopted, several if they are small, and
+                those are adopted that `adopt` has found and left for later; else
                 from the file that this process is writing. A file becomes backlog when it is full,
                 so after a failure read again instead of keeping the batch.
             max_bytes: How large the records may be together; one parcel is given at any size.
@@ -212,9 +221,11 @@ class Spool:
             None when nothing waits.
         """
         self._after_fork()
+        if backlog:
+            self._adopt_more((signal,))
         while wanted := self._pin(signal, backlog=backlog, max_bytes=max_bytes):
             try:
-                slices, parcels = _read(wanted)
+                slices, parcels = read(wanted)
             finally:
                 self._unpin(wanted)
             if parcels:
@@ -222,37 +233,47 @@ class Spool:
             self._pass_over(wanted[0])
         return None
 
-    def _pin(self, signal: str, *, backlog: bool, max_bytes: int) -> list[_Wanted]:
+    def _pin(self, signal: str, *, backlog: bool, max_bytes: int) -> list[Wanted]:
         """The files and records of the next batch; the files stay open until they are unpinned."""
-        wanted: list[_Wanted] = []
         with self._lock:
-            live = self._shelf.live.get(signal)
-            lane = (file for file in self._shelf.files if file.name.signal == signal and file.index)
-            for file in lane:
-                if (file is live) is backlog:
-                    continue
-                entries = file.index.head(max_bytes)
-                size = sum(entry.size for entry in entries)
-                if wanted and (size > max_bytes or len(wanted) == _FILES_PER_BATCH):
-                    break
-                max_bytes -= size
+            wanted = self._choose(signal, backlog=backlog, max_bytes=max_bytes)
+            if not all(file.held for file, *_ in wanted):
+                self._regain()
+                wanted = self._choose(signal, backlog=backlog, max_bytes=max_bytes)
+            for file, *_ in wanted:
                 file.pin()
-                wanted.append(_Wanted(file, file.index.first, entries))
-                if len(entries) < len(file.index):
-                    break
         return wanted
 
-    def _unpin(self, wanted: Sequence[_Wanted]) -> None:
+    def _choose(self, signal: str, *, backlog: bool, max_bytes: int) -> list[Wanted]:
+        wanted: list[Wanted] = []
+        live = self._shelf.live.get(signal)
+        lane = (file for file in self._shelf.files if file.name.signal == signal and file.index)
+        for file in lane:
+            if (file is live) is backlog:
+                continue
+            entries = file.index.head(max_bytes)
+            size = sum(entry.size for entry in entries)
+            if wanted and (size > max_bytes or len(wanted) == _FILES_PER_BATCH):
+                break
+            max_bytes -= size
+            wanted.append(Wanted(file, file.handle, file.index.first, entries))
+            if len(entries) < len(file.index):
+                break
+        return wanted
+
+    def _unpin(self, wanted: Sequence[Wanted]) -> None:
         with self._lock:
-            for file, _, _ in wanted:
+            for file, *_ in wanted:
                 file.unpin()
 
-    def _pass_over(self, wanted: _Wanted) -> None:
+    def _pass_over(self, wanted: Wanted) -> None:
         """The first wanted record cannot be read."""
-        file, first, _ = wanted
+        file, handle, first, _ = wanted
         with self._lock:
             if file.gone or file.index.first != first:
                 return  # evicted or settled meanwhile
+            if file.handle is not handle or not file.held:
+                return  # closed by others meanwhile, which says nothing about the record
             items, size = file.settle(1)
             self._books.move(file.name.signal, damaged=items, held_bytes=-size, damaged_bytes=size)
             self._retire(file)
@@ -266,7 +287,8 @@ class Spool:
 
         Returns:
             The items that are settled by this call. It is less than what was asked for only when a
-            cap has evicted some of them meanwhile; those are counted there.
+            cap has evicted some of them meanwhile, or the application has closed our descriptors and
+            they are another process's now, or gone; those are counted there.
         """
         self._after_fork()
         left = len(batch.parcels) if parcels is None else parcels
@@ -288,65 +310,52 @@ class Spool:
         return items
 
     def _retire(self, file: LockedFile) -> None:
-        """Delete a file that has nothing left; a live one when it is worth it."""
+        """Delete a file that has nothing left; a live one when it is worth it, and none that is lost."""
         live = self._shelf.live.get(file.name.signal) is file
         small = file.end < min(_RECYCLE_BYTES, self._max_file_bytes)
         if file.index or (live and small and not self._is_old(file)):
             return
-        self._shelf.drop(file)
+        if file.held:
+            self._shelf.drop(file)
 
     # Files of others, and caps.
 
     def adopt(self) -> Mapping[str, int]:
         """Take over the files of dead processes that had one of our identities. Never raises.
 
+        At most 16 of each signal at once, the oldest, as each is an open descriptor; `read` takes
+        over the others as those are settled.
+
         Returns:
-            The items taken over, by signal: the unsettled ones. Those among them that turn out
-            damaged at once are counted in `damage` too.
+            The items taken over by this call, by signal: the unsettled ones. Those among them that
+            turn out damaged at once are counted in `damage` too.
         """
         self._after_fork()
+        if not all(file.held for file in tuple(self._shelf.files)) or self._shelf.lost:
+            with self._lock:
+                self._regain()
+        self._estate.find()
+        return self._adopt_more(self._identities)
+
+    def _adopt_more(self, signals: Iterable[str]) -> dict[str, int]:
+        """Adopt of what was found as many as may be open at once."""
         adopted: dict[str, int] = {}
-        held = self._names()
-        for name, _, temporary in self._listing():
-            if temporary or name in held or self._identities.get(name.signal) != name.identity:
-                continue
-            file = self._take(name)
-            if file is None:
-                continue
-            loaded = file.load()
-            items = loaded.items + loaded.damaged_items
-            if self._keep_loaded(file, loaded) and items:
-                adopted[name.signal] = adopted.get(name.signal, 0) + items
+        for signal in signals:
+            while (name := self._estate.next(signal)) is not None:
+                file = self._estate.take(name)
+                if file is None:
+                    continue
+                loaded = file.load()
+                items = loaded.items + loaded.damaged_items
+                if self._keep_loaded(file, loaded) and items:
+                    adopted[signal] = adopted.get(signal, 0) + items
         return adopted
-
-    def _listing(self) -> list[Listed]:
-        """The files of the folder; none when it cannot be opened: only `append` complains."""
-        with self._lock:
-            try:
-                return [] if self._closed else self._shelf.folder(make=False).listing()
-            except (OSError, SpoolError):
-                return []
-
-    def _names(self) -> set[Name]:
-        with self._lock:
-            return {file.name for file in self._shelf.files}
-
-    def _take(self, name: Name) -> LockedFile | None:
-        """Lock a dead process's file; `forget` knows of it while it is being searched."""
-        with self._lock:
-            try:
-                file = None if self._closed else LockedFile.take(self._shelf.folder(make=False), name)
-            except (OSError, SpoolError):
-                return None
-            if file is not None:
-                self._shelf.loading.add(file)
-            return file
 
     def _keep_loaded(self, file: LockedFile, loaded: Loaded) -> bool:
         """Whether the file's items are ours now."""
         with self._lock:
             self._shelf.loading.discard(file)
-            if self._closed or not loaded.known:
+            if self._shelf.closed or not loaded.known or not file.held:
                 file.close()
                 return False
             self._books.move(
@@ -373,11 +382,10 @@ class Spool:
         evicted: dict[str, Evicted] = {}
         files = self._survey()
         total = sum(size for _, size, _ in files)
-        too_old_ns = self._clock.time_ns() - self._max_age_ns
         for name, size, file in files:
-            expired = name.created_ns < too_old_ns
+            expired = self._ages.of(name) > self._max_age_ns
             if not expired and total <= self._max_bytes:
-                break
+                continue
             gone = (
                 self._evict_own(file, evicted) if file else self._evict_other(name, evicted, expired=expired)
             )
@@ -386,24 +394,25 @@ class Spool:
 
     def _survey(self) -> list[tuple[Name, int, LockedFile | None]]:
         """All spool files, the oldest first; removes what was left of unfinished ones."""
+        listed = self._estate.listing()
         files: dict[Name, tuple[Name, int, LockedFile | None]] = {}
-        for name, size, temporary in self._listing():
+        for name, size, temporary in listed:
             if not temporary:
                 files[name] = (name, size, None)
-            elif self._clock.time_ns() - name.created_ns > _TEMPORARY_AGE_NS:
-                self._remove_temporary(name)
+            elif self._ages.of(name) > _TEMPORARY_AGE_NS:
+                self._estate.remove_temporary(name)
         with self._lock:
             files.update((file.name, (file.name, file.end, file)) for file in self._shelf.files)
+            self._ages.keep(files.keys() | {name for name, _, _ in listed})
+            for file in self._shelf.lost:  # ours, but not in our hands
+                files.pop(file.name, None)
         return sorted(files.values(), key=lambda file: file[0].created_ns)
 
-    def _remove_temporary(self, name: Name) -> None:
-        with self._lock:
-            try:
-                self._shelf.folder(make=False).remove(name.temporary)
-            except (OSError, SpoolError):
-                pass  # the folder has gone, and the file with it
-
     def _evict(self, file: LockedFile, evicted: dict[str, Evicted]) -> None:
+        if not file.held:
+            self._regain()
+        if file not in self._shelf.files:
+            return  # done with, or lost: what can be had again may go another time
         items, size = file.index.items, file.index.bytes
         self._shelf.drop(file)
         if items:
@@ -412,19 +421,18 @@ class Spool:
 
     def _evict_own(self, file: LockedFile, evicted: dict[str, Evicted]) -> bool:
         with self._lock:
-            if not file.gone:
-                self._evict(file, evicted)
+            self._evict(file, evicted)
             return True
 
     def _evict_other(self, name: Name, evicted: dict[str, Evicted], *, expired: bool) -> bool:
-        file = self._take(name)
+        file = self._estate.take(name)
         if file is None:
             return False
         loaded = file.load()
         items = loaded.items + loaded.damaged_items
         with self._lock:
             self._shelf.loading.discard(file)
-            if not loaded.known and not expired:
+            if not file.held or (not loaded.known and not expired):
                 file.close()  # of a newer version, which may come back for it
                 return False
             file.delete()
@@ -436,7 +444,11 @@ class Spool:
     # What is known.
 
     def held(self) -> Mapping[str, Held]:
-        """What this process holds now, unsettled, by signal; after `close`, what it left behind."""
+        """What this process holds now, unsettled, by signal; after `close`, what it left behind.
+
+        Items that another process has adopted, because our descriptors were closed by others, stay
+        among them, without their bytes: they were left behind earlier.
+        """
         return {signal: Held(tally.held, tally.held_bytes) for signal, tally in self.tallies().items()}
 
     def damage(self) -> Mapping[str, Damage]:
@@ -456,10 +468,9 @@ class Spool:
         """Let go of all files; what is unsettled stays for the next process, the rest is deleted."""
         self._after_fork()
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._shelf.close()
+            if not self._shelf.closed:
+                self._regain()
+                self._shelf.close()
 
     def forget(self) -> None:
         """In a forked child: close what was inherited, so that the parent's locks end with the parent.
@@ -467,32 +478,21 @@ class Spool:
         Nothing is deleted or written. Afterwards the spool is as new, and the child's own.
         """
         self._shelf.abandon()
-        self._begin_anew()
+        self._begin_anew(closed=self._shelf.closed)
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
             self.forget()
 
 
-def _size(parcels: Sequence[Parcel]) -> int:
-    """How many bytes the records of ``parcels`` take."""
-    return sum(RECORD_HEADER + len(parcel.body) for parcel in parcels)
+def _absolute(path: Path) -> Path:
+    """Where a path leads now; a daemon changes its working folder."""
+    try:
+        return path.absolute()
+    except OSError:
+        return path  # the working folder was deleted
 
 
 def _count(evicted: dict[str, Evicted], signal: str, *, own: int = 0, others: int = 0) -> None:
     before = evicted.get(signal, Evicted())
     evicted[signal] = Evicted(before.own + own, before.others + others)
-
-
-def _read(wanted: Sequence[_Wanted]) -> tuple[list[Slice], list[Parcel]]:
-    """Read up to the first record that cannot be read."""
-    slices: list[Slice] = []
-    parcels: list[Parcel] = []
-    for file, first, entries in wanted:
-        found = file.read(entries)
-        if found:
-            slices.append(Slice(file, first, len(found)))
-            parcels += found
-        if len(found) < len(entries):
-            break
-    return slices, parcels

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from otelkit._clock import FakeClock
 from otelkit.delivery.parcel import Parcel
 
-__all__ = ["drain", "files", "numbered", "parcel", "program"]
+__all__ = ["JumpingClock", "drain", "files", "numbered", "parcel", "program"]
 
 _PRELUDE = """
 import os, sys
@@ -24,6 +25,15 @@ def tell(text):
 def wait():
     return sys.stdin.readline()
 """
+
+
+class JumpingClock(FakeClock):
+    """A fake clock whose wall time can be set, as NTP does it; the monotonic one knows nothing of it."""
+
+    jumped_s = 0.0
+
+    def time_ns(self):
+        return super().time_ns() + round(self.jumped_s * 1e9)
 
 
 def parcel(number, *, items=1, size=100, signal="traces"):

@@ -1,3 +1,4 @@
+import os
 import tempfile
 from pathlib import Path
 
@@ -144,6 +145,7 @@ STEPS = st.lists(
         st.tuples(st.just("restart"), st.booleans()),
         st.tuples(st.just("enforce"), st.integers(0, 30)),
         st.tuples(st.just("adopt"), st.none()),
+        st.tuples(st.just("lose"), st.integers(0, 3)),
     ),
     max_size=40,
 )
@@ -201,6 +203,15 @@ class Life:
 
     def adopt(self, _):
         self.spool.adopt()
+
+    def lose(self, number):
+        """The application closes a descriptor, of the folder or of a file, or all of them."""
+        shelf = self.spool._shelf
+        handles = [shelf._folder._handle] if shelf._folder else []
+        handles += [file.handle for file in shelf.files]
+        for handle in handles[number : number + 1] or handles:
+            if handle.held:
+                os.close(handle.unasked)
 
     def check(self):
         tally = self.spool.tallies()["traces"]

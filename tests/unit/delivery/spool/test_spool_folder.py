@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from spooling import drain, files, numbered, parcel
@@ -34,13 +35,100 @@ def test_only_the_owner_can_read(spool_in, tmp_path, umask):
     assert [0o700] * 3 == [mode(parent) for parent in list(file.parents)[:3]]
 
 
-def test_folder_open_to_others_is_closed(spool, folder):
-    """A folder of ours that others may enter is made private before anything is in it."""
+@pytest.mark.parametrize("shared", [0o777, 0o755, 0o1777, 0o1700, 0o2770, 0o710])
+def test_folder_that_others_may_enter_stays_as_it_is(spool, folder, shared):
+    """In a folder that was there and is for others too, a private one is made; its mode is not touched."""
     folder.mkdir()
-    folder.chmod(0o777)
+    folder.chmod(shared)
+    (folder / "theirs").write_text("precious")
     spool.append([parcel(1)])
 
-    assert 0o700 == mode(folder)
+    assert (shared, 0o700) == (mode(folder), mode(folder / "otelkit") & 0o777)
+    assert (["otelkit", "theirs"], 1) == (files(folder), len(files(folder / "otelkit")))
+
+
+@pytest.mark.parametrize("private", [0o700, 0o2700])
+def test_private_folder_is_used_itself(spool, folder, private):
+    """A folder that nobody else may enter is the spool's, whatever else is in it."""
+    folder.mkdir()
+    folder.chmod(private)
+    (folder / "mine").write_text("")
+    spool.append([parcel(1)])
+
+    assert (private, 2) == (mode(folder), len(files(folder)))
+    assert not (folder / "otelkit").exists()
+
+
+def test_folder_in_a_shared_one_is_found_again(spool_in, folder):
+    """The next process takes over what lies in the private folder of a shared one; looking makes nothing."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    assert ({}, {}) == (spool_in(folder).adopt(), spool_in(folder).enforce())
+    assert [] == files(folder)
+    before = spool_in(folder)
+    before.append([parcel(1)])
+    before.close()
+
+    assert {"traces": 1} == spool_in(folder).adopt()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_shared_folder_of_another_user_will_do(spool, folder):
+    """Where everybody may make folders, as in a mounted volume, it need not be ours."""
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    folder.chmod(0o1777)
+    spool.append([parcel(1)])
+
+    assert (0o1777, 0o700) == (mode(folder), mode(folder / "otelkit"))
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "foreign", "busy"])
+def test_folder_in_a_shared_one_may_be_refused(spool, folder, tmp_path, kind):
+    """What has its name but is a link, a file, another user's, or open to others and used, stays as it is."""
+    if kind == "foreign" and os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder.mkdir()
+    folder.chmod(0o777)
+    inner = folder / "otelkit"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        inner.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        inner.write_text("")
+    else:
+        inner.mkdir()
+        inner.chmod(0o755)
+        (inner / "notes.txt").write_text("")
+        os.chown(inner, 12345 if kind == "foreign" else -1, -1)
+    before = mode(inner)
+
+    refused(spool, {"foreign": "uid 12345", "busy": "more than a spool"}.get(kind, "link or not a folder"))
+    assert before == mode(inner)
+
+
+def test_folder_in_a_shared_one_is_made_private_again(spool_in, folder):
+    """Where a volume's modes are reset at each start, what was made for the spool is closed to others again."""
+    folder.mkdir()
+    folder.chmod(0o2770)
+    before = spool_in(folder)
+    before.append([parcel(1)])
+    before.close()
+    (folder / "otelkit").chmod(0o2770)
+
+    assert {"traces": 1} == spool_in(folder).adopt()
+    assert 0o700 == mode(folder / "otelkit") & 0o777
+
+
+def test_relative_folder_is_where_it_was(spool_in, tmp_path, monkeypatch):
+    """A daemon that goes to another working folder later writes where it was told to."""
+    monkeypatch.chdir(tmp_path)
+    spool = spool_in(Path("relative"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spool.append([parcel(1)])
+
+    assert 1 == len(files(tmp_path / "relative"))
 
 
 def test_existing_parents_are_left_alone(spool_in, tmp_path):

@@ -1,0 +1,92 @@
+"""A descriptor that is used only while it still means what was opened.
+
+An application may close every descriptor there is (`os.closerange`, python-daemon), ours too, and open
+its own files; they get the same numbers. So before anything is changed through a number it is asked
+what it stands for, and one that stands for something else is forgotten, not closed.
+
+Asking costs one or two microseconds, and the interpreter's lock for a moment, so it is done where it
+must be and not more often.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+__all__ = ["Handle"]
+
+_latest: dict[int, Handle] = {}  # by number: a second opening says that the first was closed by others
+
+
+class Handle:
+    """A descriptor and what it was opened on. Any thread, as far as the descriptor allows.
+
+    Args:
+        number: A descriptor that was just opened.
+
+    Attributes:
+        unasked: The descriptor: good for use at once after `status`, and for reading what has a
+            checksum.
+    """
+
+    __slots__ = ("_identity", "unasked")
+
+    def __init__(self, number: int) -> None:
+        status = os.fstat(number)
+        self.unasked = number
+        self._identity = (status.st_dev, status.st_ino)
+        _latest[number] = self
+
+    def status(self) -> os.stat_result:
+        """What the file system says now of what was opened.
+
+        Raises:
+            OSError: The descriptor was closed, by us or by others (EBADF), or cannot be asked.
+        """
+        if _latest.get(self.unasked) is self:
+            try:
+                status = os.fstat(self.unasked)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+            else:
+                if self._is(status):
+                    return status
+        self.unasked = -1
+        raise OSError(errno.EBADF, "the descriptor is closed")
+
+    @property
+    def number(self) -> int:
+        """The descriptor, for one use at once; raises as `status` does."""
+        self.status()
+        return self.unasked
+
+    @property
+    def held(self) -> bool:
+        """Whether the descriptor is still ours."""
+        try:
+            self.status()
+        except OSError:
+            return False
+        return True
+
+    def is_at(self, name: str, *, folder: Handle) -> bool:
+        """Whether ``name`` in a folder means what was opened; asks the folder, not the descriptor.
+
+        Raises:
+            OSError: Nothing has that name, or the folder cannot be asked.
+        """
+        return self._is(os.stat(name, dir_fd=folder.number, follow_symlinks=False))
+
+    def close(self) -> None:
+        """Close the descriptor if it is ours, else forget it."""
+        try:
+            number = self.number
+        except OSError:
+            return
+        finally:
+            self.unasked = -1
+        os.close(number)
+
+    def _is(self, status: os.stat_result) -> bool:
+        return (status.st_dev, status.st_ino) == self._identity
