@@ -12,6 +12,7 @@ from opentelemetry.trace import get_current_span
 from otelkit.logs.event import Code, Event, Ids
 from otelkit.logs.failure import ExcInfo, failure_of
 from otelkit.processors.context import suppressed
+from otelkit.processors.exceptions import stand_in
 from otelkit.processors.limits import for_json, safe_str, snapshot
 
 if TYPE_CHECKING:
@@ -97,30 +98,43 @@ class Chain:
         )
 
     def text(self, body: object) -> tuple[str, bool]:
-        """The text of a message, redacted, and whether redaction changed it."""
-        plain = snapshot(body)
+        """The text of a message without secrets, and whether that is another than its own."""
+        failures: list[BaseException] = []
+        plain = snapshot(body, failures=failures)
+        told = bool(failures) and _told_otherwise(failures)
         if type(plain) is not str:
             shown = self.redactor.value("", plain)
             text = _as_text(shown)
-            return self.redactor.text(text), shown is not plain
+            return self.redactor.text(text), told or shown is not plain
         text = self.redactor.text(plain)
-        return text, text is not plain
+        return text, told or text is not plain
 
     def fields(self, given: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The fields as plain redacted data, and those among them that redaction changed."""
+        """The fields as plain redacted data, and those among them that say something else than they did."""
         if not given:
             return {}, {}
         plain = dict(given)
+        told: list[str] = []
+        failures: list[BaseException] = []
         for key, value in given.items():
             if type(key) is not str or not key:
-                plain = {safe_str(key) or "_": snapshot(value) for key, value in given.items()}
-                break
+                named = {safe_str(key) or "_": value for key, value in given.items()}
+                return self.fields(named)
             if type(value) not in _PLAIN:
-                plain[key] = snapshot(value)
+                plain[key] = snapshot(value, failures=failures)
+                if failures:
+                    told += [key] if _told_otherwise(failures) else ()
+                    failures.clear()
         shown = self.redactor.fields(plain)
-        if shown is plain:
+        if shown is plain and not told:
             return plain, {}
-        return shown, {key: shown[key] for key, value in plain.items() if shown.get(key) is not value}
+        return shown, {
+            key: shown[key] for key, value in plain.items() if shown.get(key) is not value or key in told
+        }
+
+
+def _told_otherwise(failures: list[BaseException]) -> bool:
+    return any(stand_in(one) is not one for one in failures)
 
 
 def _as_text(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard, _otel
 from otelkit.logs.levels import severity
+from otelkit.logs.running import BUSY, LOCAL
 from otelkit.processors.limits import MAX_LENGTH, log_value
 from otelkit.processors.redact import Shaped
 
@@ -28,6 +29,8 @@ def emit(event: Event) -> None:
     """
     if event.suppressed:
         return
+    outer = LOCAL.depth
+    LOCAL.depth = max(outer, BUSY)
     try:
         logger = _loggers.get(event.logger) or _fetch(event.logger)
         number, text = severity(event.level, event.level_name)
@@ -43,6 +46,8 @@ def emit(event: Event) -> None:
         logger.emit(record)
     except Exception:
         _guard.swallowed("logs.emit")
+    finally:
+        LOCAL.depth = outer
 
 
 def _attributes(event: Event) -> Shaped:

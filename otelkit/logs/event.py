@@ -50,6 +50,7 @@ class Event:
         bound: The names of the fields that came from `otelkit.bind`.
         stack: The stack, where the caller asked for it.
         code: Where it was logged, where that is known.
+        said: A record's message and arguments, and the text that was made of them; secrets included.
     """
 
     time_ns: int
@@ -67,3 +68,4 @@ class Event:
     bound: tuple[str, ...]
     stack: str | None = None
     code: Code | None = None
+    said: tuple[Any, Any, str] | None = None

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otelkit.processors.exceptions import class_name, message, stacktrace
+from otelkit.processors.exceptions import class_name, message, stacktrace, stand_in
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from otelkit.processors.redact import Redactor
 
-__all__ = ["ExcInfo", "Failure", "exc_info_of", "failure_of"]
+__all__ = ["ExcInfo", "Failure", "exc_info_of", "failure_of", "stand_in_of"]
 
 ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
 
@@ -29,13 +29,15 @@ class Failure:
         kind: Its class, with the module except for built-in ones.
         message: Its text.
         traceback: The traceback as Python prints it, causes and groups included.
-        changed: Whether redaction hid something.
+        changed: Whether redaction hid something, or a `stand_in` did.
+        stand_in: What may be printed in place of the exception; None where it may be printed itself.
     """
 
     kind: str
     message: str
     traceback: str
     changed: bool
+    stand_in: ExcInfo | None = None
 
 
 def exc_info_of(value: Any) -> ExcInfo | None:
@@ -68,12 +70,21 @@ def failure_of(exc_info: ExcInfo, redactor: Redactor) -> Failure:
     said = message(error)[:_MAX_LENGTH]
     text = _traceback_text(kind, error, trace)
     shown_message, shown_text = redactor.text(said), redactor.text(text)
+    other = stand_in_of(exc_info)
     return Failure(
         kind=class_name(kind),
         message=shown_message,
         traceback=shown_text,
-        changed=shown_message is not said or shown_text is not text,
+        changed=shown_message is not said or shown_text is not text or other is not None,
+        stand_in=other,
     )
+
+
+def stand_in_of(exc_info: ExcInfo) -> ExcInfo | None:
+    """What may be printed in place of an exception whose message repeats values; else None."""
+    _, error, trace = exc_info
+    shown = stand_in(error)
+    return None if shown is error else (type(shown), shown, trace)
 
 
 def _traceback_text(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otelkit.logs import arrival, root, stdlib_hook
@@ -12,7 +13,7 @@ from otelkit.logs.chain import Chain
 from otelkit.logs.emit import forget_loggers
 from otelkit.logs.render_console import colours_wanted, console_renderer
 from otelkit.logs.render_json import json_renderer
-from otelkit.logs.running import set_current
+from otelkit.logs.running import BUSY, LOCAL, set_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,13 +81,29 @@ def _decide(settings: Settings, redactor: Redactor) -> Installed:
         structlog_hook.notice_configuration(mode)
     configure = mode == "configure"
     chain = Chain(
-        redactor=redactor,
+        redactor=_unheard(redactor),
         level=settings.log_level,
         render=_renderer(settings),
         mode=mode,
         owns_root=configure or (mode == "auto" and not root.is_configured()),
     )
     return Installed(chain, owns_structlog=configure or (mode == "auto" and not _structlog_is_configured()))
+
+
+def _unheard(redactor: Redactor) -> Redactor:
+    """The redactor, with what its callback logs left out of the records: each would be redacted again."""
+    callback = redactor.callback
+    if callback is None:
+        return redactor
+
+    def called(key: str, value: Any) -> Any:
+        outer, LOCAL.depth = LOCAL.depth, max(LOCAL.depth, BUSY)
+        try:
+            return callback(key, value)
+        finally:
+            LOCAL.depth = outer
+
+    return replace(redactor, callback=called)
 
 
 def _structlog_is_configured() -> bool:

@@ -1,7 +1,8 @@
-"""structlog's own traceback formatters without local variables, which hold secrets.
+"""structlog's own traceback formatters without local variables, which hold secrets, and without values.
 
 `dict_tracebacks` and the rich traceback of `ConsoleRenderer` show locals by default, on stdout, in
-whichever chain they stand, also in a `ProcessorFormatter`. While otelkit redacts, they do not.
+whichever chain they stand, also in a `ProcessorFormatter`. While otelkit redacts, they do not. An
+exception whose message repeats values is printed by its `stand_in`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from structlog.dev import RichTracebackFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 
 from otelkit import _guard
-from otelkit.logs.failure import failure_of
+from otelkit.logs.failure import failure_of, stand_in_of
 from otelkit.logs.patch import Patch
 from otelkit.logs.running import current
 
@@ -21,8 +22,10 @@ __all__ = ["hook", "unhook"]
 
 
 def _dict_traceback(self: Any, exc_info: Any) -> Any:
-    traces = _DICTS.found(self, exc_info)
     chain = current()
+    if chain is not None:
+        exc_info = stand_in_of(exc_info) or exc_info
+    traces = _DICTS.found(self, exc_info)
     if chain is None or not chain.redactor.enabled:
         return traces
     try:
@@ -43,7 +46,11 @@ def _drop_locals(traces: Any) -> None:
 
 def _rich_traceback(self: Any, sio: Any, exc_info: Any) -> None:
     chain = current()
-    if chain is None or not chain.redactor.enabled:
+    if chain is None:
+        _RICH.found(self, sio, exc_info)
+        return
+    exc_info = stand_in_of(exc_info) or exc_info
+    if not chain.redactor.enabled:
         _RICH.found(self, sio, exc_info)
         return
     failure = failure_of(exc_info, chain.redactor)

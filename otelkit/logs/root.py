@@ -6,7 +6,7 @@ import logging
 
 from otelkit import _guard
 from otelkit.logs.handlers import is_bystander
-from otelkit.logs.running import LOCAL, current
+from otelkit.logs.running import BUSY, LOCAL, TOO_DEEP, current
 from otelkit.logs.stdlib_event import event_of
 from otelkit.logs.stdout import write_line
 
@@ -32,9 +32,11 @@ class OwnHandler(logging.Handler):
         seen = LOCAL.seen
         if seen is not None and seen[0] is record and seen[1].suppressed and _is_own_noise(record):
             return
-        if LOCAL.nested:
+        outer = LOCAL.depth
+        if outer >= TOO_DEEP:
             return
-        LOCAL.nested = LOCAL.busy
+        if outer == BUSY:
+            LOCAL.depth = TOO_DEEP
         try:
             line = self.format(record)
         except Exception:
@@ -43,7 +45,7 @@ class OwnHandler(logging.Handler):
         else:
             write_line(line)
         finally:
-            LOCAL.nested = False
+            LOCAL.depth = outer
 
 
 def _is_own_noise(record: logging.LogRecord) -> bool:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from otelkit.logs.chain import Chain
     from otelkit.logs.event import Event
 
-__all__ = ["LOCAL", "Frame", "current", "set_current"]
+__all__ = ["BUSY", "LOCAL", "TOO_DEEP", "Frame", "current", "set_current"]
+
+BUSY = 2
+TOO_DEEP = 3
 
 _current: Chain | None = None
 
@@ -35,15 +38,16 @@ class _Local(threading.local):
     """What a thread is in the middle of.
 
     Attributes:
-        busy: Our own chain is at work: what is logged by code it calls has no record.
-        nested: Such a line is being made: what is logged by code called for it is left out.
+        depth: How deep in otelkit. 1: an event is shaped, which calls the application (`__str__` of
+            what it logged); what that logs is an event like any other. `BUSY`: such an event is
+            shaped, or another one emitted; what is logged now is a line without secrets and no
+            record. `TOO_DEEP`: such a line is made; no line of ours for what is logged now.
         writing: A line is being written to stdout.
         frame: The structlog call under way.
         seen: The record under way, its event, and its line where structlog rendered it.
     """
 
-    busy = False
-    nested = False
+    depth = 0
     writing = False
     frame: Frame | None = None
     seen: tuple[Any, Event, str | None] | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from otelkit.logs.bound import bound_fields
 from otelkit.logs.event import Code, Event, Ids
 from otelkit.logs.failure import exc_info_of
 from otelkit.logs.levels import level_name
+from otelkit.processors.exceptions import SIMPLE, reworded
 from otelkit.processors.limits import safe_str, snapshot
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
 # Modules between the call of a structlog logger and the record of the standard library.
 _BETWEEN = ("structlog", "logging", "otelkit.logs")
 _IDS = frozenset(Ids._fields)
+_MUTABLE = frozenset((list, dict, set))
 _STRUCTLOG_PARTS = frozenset((
     "event", "exc_info", "stack_info", "stack", "exception", "timestamp", "level", "logger",
 ))  # fmt: skip
@@ -46,11 +47,12 @@ def event_of(chain: Chain, record: logging.LogRecord) -> Event:
     """
     data = record.__dict__
     hidden: dict[str, Any] = {}
+    said = None
     if "_logger" in data and isinstance(record.msg, dict):
         body: Any = record.msg.get("event", "")
         fields = {key: value for key, value in record.msg.items() if key not in _STRUCTLOG_PARTS}
     else:
-        body, hidden = _message(chain, record)
+        body, hidden, said = _message(chain, record)
         fields = {key: value for key, value in data.items() if key not in _STANDARD}
     ids = _marks(fields)
     event = chain.event(
@@ -72,6 +74,7 @@ def event_of(chain: Chain, record: logging.LogRecord) -> Event:
     if hidden:
         event.hidden.update(hidden)
         event.changed = True
+    event.said = said
     return event
 
 
@@ -90,12 +93,19 @@ def _marks(fields: dict[str, Any]) -> Ids | None:
 def _hidden_parts(chain: Chain, record: logging.LogRecord, event: Event) -> dict[str, Any]:
     """What only the record itself can hide: the line is searched for secrets, not for their names."""
     hidden: dict[str, Any] = {}
-    callback = chain.redactor.callback is not None
-    structured = type(record.msg) is not str and not record.args
-    if (callback or structured) and "_logger" not in record.__dict__:
+    message = record.msg
+    if "_logger" in record.__dict__:
+        pass
+    elif isinstance(message, dict) and not record.args:  # formatters print its items
+        shown, changed = chain.fields(message)
+        if changed:
+            hidden["msg"] = {**message, **changed} if changed.keys() <= message.keys() else shown
+    elif chain.redactor.callback is not None or (type(message) is not str and not record.args):
         hidden["msg"], hidden["args"] = event.body, ()
     if event.failure is not None and event.failure.changed:
         hidden["exc_text"] = event.failure.traceback
+        if event.failure.stand_in is not None:
+            hidden["exc_info"] = event.failure.stand_in
     return hidden
 
 
@@ -136,22 +146,44 @@ def _level_name(record: logging.LogRecord) -> str:
     return standard if standard.upper() == record.levelname else safe_str(record.levelname).lower()
 
 
-def _message(chain: Chain, record: logging.LogRecord) -> tuple[Any, dict[str, Any]]:
-    """The message, and what redaction by name has to replace in the record's arguments."""
+def _message(
+    chain: Chain, record: logging.LogRecord
+) -> tuple[Any, dict[str, Any], tuple[Any, Any, str] | None]:
+    """The message, what has to be replaced in the record for it, and what `Event.said` is."""
     message, args = record.msg, record.args
     if not args:
-        return message, {}
+        return message, {}, None
     hidden: dict[str, Any] = {}
     try:
-        if isinstance(args, Mapping) and type(args) is dict:
-            changed = chain.fields(args)[1]
-            if changed:
-                args = {**args, **changed}
-                hidden["args"] = args
-                return str(message) % args, hidden
-        return record.getMessage(), hidden
+        plain = type(args) is tuple and type(message) is str and SIMPLE.issuperset(map(type, args))
+        if not plain:
+            hidden = _hidden_arguments(chain, message, args)
+            if hidden:
+                return _with_parts(record, hidden).getMessage(), hidden, None
+        text = record.getMessage()
     except Exception:  # `logging` itself reports it where the line is formatted
-        return f"{safe_str(message)} {safe_str(snapshot(args))}", hidden
+        return f"{safe_str(message)} {safe_str(snapshot(args))}", hidden, None
+    return text, hidden, (message, args, text) if plain or _lasts(message, args) else None
+
+
+def _lasts(message: Any, args: Any) -> bool:
+    """Whether the text stays what it is: a filter of a handler may change what can be changed."""
+    return type(message) is str and type(args) is tuple and _MUTABLE.isdisjoint(map(type, args))
+
+
+def _hidden_arguments(chain: Chain, message: Any, args: Any) -> dict[str, Any]:
+    """Stand-ins for exceptions whose words repeat values, and what redaction by name replaces."""
+    hidden: dict[str, Any] = {}
+    shown = reworded(args)
+    if type(args) is dict:
+        changed = chain.fields(shown)[1]
+        if changed:
+            shown = {**shown, **changed}
+    if shown is not args:
+        hidden["args"] = shown
+    if type(message) is not str and (told := reworded(message)) is not message:
+        hidden["msg"] = told
+    return hidden
 
 
 def mark_record(record: logging.LogRecord, event: Event) -> None:
@@ -170,8 +202,10 @@ def mark_record(record: logging.LogRecord, event: Event) -> None:
 
 def redacted_record(record: logging.LogRecord, event: Event) -> logging.LogRecord:
     """The record that the application's formatter may see: a copy where something must be hidden."""
-    if not event.hidden:
-        return record
+    return _with_parts(record, event.hidden) if event.hidden else record
+
+
+def _with_parts(record: logging.LogRecord, parts: dict[str, Any]) -> logging.LogRecord:
     shown = copy.copy(record)
-    shown.__dict__.update(event.hidden)
+    shown.__dict__.update(parts)
     return shown

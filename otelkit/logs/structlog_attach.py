@@ -88,7 +88,8 @@ class Draft:
 
     def _before(self, _logger: object, _method: str, values: Any) -> Any:
         """Make the event; put ids and redaction into ``values``."""
-        LOCAL.busy = True
+        outer = LOCAL.depth
+        LOCAL.depth = outer + 1
         try:
             if isinstance(values, dict):
                 self.event = self._shape(values)
@@ -98,7 +99,7 @@ class Draft:
         except Exception:
             _guard.swallowed("logs.attach.structlog")
         finally:
-            LOCAL.busy = False
+            LOCAL.depth = outer
         return values
 
     def _after(self, _logger: object, _method: str, result: Any) -> Any:
@@ -123,6 +124,8 @@ class Draft:
                 values[name] = value
         for name in event.bound:
             values.setdefault(name, event.fields.get(name))
+        if event.failure is not None and event.failure.stand_in is not None and values.get("exc_info"):
+            values["exc_info"] = event.failure.stand_in
         self._redact_texts(values, key, event)
         if event.ids is not None:
             for name, value in zip(event.ids._fields, event.ids, strict=True):
@@ -149,8 +152,14 @@ class Draft:
         for name in ("exception", "stack"):
             value = values.get(name)
             if value and name not in event.fields:
-                redactor = self._chain.redactor
-                values[name] = redactor.text(value) if type(value) is str else redactor.value(name, value)
+                values[name] = self._shown_text(name, value, event)
+
+    def _shown_text(self, name: str, value: Any, event: Event) -> Any:
+        if type(value) is not str:
+            return self._chain.redactor.value(name, value)
+        if name == "exception" and event.failure is not None and event.failure.stand_in is not None:
+            return event.failure.traceback
+        return self._chain.redactor.text(value)
 
     def _make(self, values: dict[str, Any], body: Any, body_key: str) -> Event:
         given = self._given

@@ -20,7 +20,8 @@ from otelkit import _guard
 from otelkit.logs import structlog_attach, structlog_own
 from otelkit.logs.emit import emit
 from otelkit.logs.patch import Patch
-from otelkit.logs.running import LOCAL, Frame, current
+from otelkit.logs.running import BUSY, LOCAL, Frame, current
+from otelkit.processors.exceptions import reworded
 
 if TYPE_CHECKING:
     from otelkit.logs.chain import Chain, Mode
@@ -95,9 +96,11 @@ def _process_event(self: Any, method_name: str, event: Any, event_kw: dict[str, 
             chain, logger=self._logger, context=self._context, method=method_name, body=event, given=event_kw
         )
         raise structlog.DropEvent
-    if LOCAL.busy:
-        return _PROCESS.found(self, method_name, event, event_kw)
+    if LOCAL.depth >= BUSY:
+        return _scrubbed(chain, _PROCESS.found(self, method_name, event, event_kw))
     try:
+        if event_kw.get("positional_args"):
+            event_kw = {**event_kw, "positional_args": reworded(event_kw["positional_args"])}
         draft = structlog_attach.Draft(chain, self, method_name, event, event_kw)
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
@@ -114,6 +117,16 @@ def _process_event(self: Any, method_name: str, event: Any, event_kw: dict[str, 
     return result
 
 
+def _scrubbed(chain: Chain, result: Any) -> Any:
+    """What is logged while we are busy: its texts without secrets, and that is all."""
+    scrub = chain.redactor.scrub
+    args, fields = result
+    return (
+        tuple([scrub(arg) if type(arg) is str else arg for arg in args]),
+        {key: scrub(value) if type(value) is str else value for key, value in fields.items()},
+    )
+
+
 def _proxy_to_logger(self: Any, method_name: str, event: Any = None, **event_kw: Any) -> Any:
     chain = current()
     if chain is None:
@@ -124,7 +137,7 @@ def _proxy_to_logger(self: Any, method_name: str, event: Any = None, **event_kw:
             chain, logger=self._logger, context=self._context, method=method_name, body=event, given=event_kw
         )
         return None
-    if LOCAL.busy:
+    if LOCAL.depth >= BUSY:
         return _PROXY.found(self, method_name, event, **event_kw)
     # The wrapped logger may lead into the standard library. The frame lets its record carry the
     # event on, so that one event is one record and the levels of `logging` decide about it.

@@ -12,8 +12,9 @@ from otelkit.logs.emit import emit
 from otelkit.logs.failure import exc_info_of
 from otelkit.logs.levels import level_name, level_number
 from otelkit.logs.naming import caller_frame, logger_name
-from otelkit.logs.running import LOCAL
+from otelkit.logs.running import BUSY, LOCAL, TOO_DEEP
 from otelkit.logs.stdout import write_line
+from otelkit.processors.exceptions import reworded
 from otelkit.processors.limits import safe_str
 
 if TYPE_CHECKING:
@@ -39,20 +40,21 @@ def log(
         given: The fields of this call.
     """
     level = level_number(method)
-    if level < chain.level or LOCAL.nested:
+    outer = LOCAL.depth
+    if level < chain.level or outer >= TOO_DEEP:
         return
-    outer = LOCAL.busy
-    LOCAL.busy, LOCAL.nested = True, outer
+    LOCAL.depth = outer + 1
     try:
         event = _event(chain, logger, context, level=level, body=body, given=given)
+        LOCAL.depth = max(outer + 1, BUSY)
         write_line(chain.render(event))
-        if not outer:
+        if outer < BUSY:
             emit(event)
     except Exception:
         write_line(_last_resort(chain, method, body))
         _guard.swallowed("logs.structlog")
     finally:
-        LOCAL.busy, LOCAL.nested = outer, False
+        LOCAL.depth = outer
 
 
 def _event(
@@ -83,6 +85,7 @@ def interpolated(body: Any, args: Any) -> Any:
     """The message with its ``%`` arguments put in; both side by side where they do not fit."""
     if not args:
         return body
+    args = reworded(args)
     if len(args) == 1 and isinstance(args[0], dict) and args[0]:
         args = args[0]
     try:

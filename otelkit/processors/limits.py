@@ -31,6 +31,7 @@ from itertools import islice
 from numbers import Integral, Rational, Real
 from typing import Any
 
+from otelkit.processors.exceptions import message
 from otelkit.processors.plain import NUMBERS, PLAIN, class_name, is_wide, safe_str, scalar_text
 from otelkit.processors.repair import repair, repair_text
 
@@ -61,13 +62,16 @@ _LABELS = frozenset((bool, int))
 _INVALID = "otelkit.invalid"
 
 
-def snapshot(value: object, *, max_length: int = MAX_LENGTH) -> Any:
+def snapshot(
+    value: object, *, max_length: int = MAX_LENGTH, failures: list[BaseException] | None = None
+) -> Any:
     """A bounded copy of ``value`` that holds no application object.
 
     Args:
         value: Anything. Exact ``bool``, ``int``, ``float``, ``None`` and short ``str`` come back as
             they are. Generators are not consumed, but shown by their type.
         max_length: How many characters (or bytes) one text keeps, at least 0.
+        failures: Takes up the exceptions that were met.
 
     Returns:
         ``str``, ``bool``, ``int``, ``float``, ``None``, ``bytes``, or a tuple or ``dict[str, ...]``
@@ -79,15 +83,16 @@ def snapshot(value: object, *, max_length: int = MAX_LENGTH) -> Any:
         return value
     if kind is str:
         return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
-    return _Walk(max_length).take(value, 0)
+    return _Walk(max_length, failures).take(value, 0)
 
 
 class _Walk:
     """One snapshot under way: what is still allowed, and the containers it stands in."""
 
-    __slots__ = ("_items_left", "_max_length", "_path", "_text_left")
+    __slots__ = ("_failures", "_items_left", "_max_length", "_path", "_text_left")
 
-    def __init__(self, max_length: int) -> None:
+    def __init__(self, max_length: int, failures: list[BaseException] | None = None) -> None:
+        self._failures = failures
         self._max_length = max_length
         self._text_left = 4 * max_length
         self._items_left = _MAX_TOTAL_ITEMS
@@ -176,7 +181,9 @@ class _Walk:
         return self.text(safe_str(value.isoformat()))
 
     def failure(self, value: BaseException, _depth: int) -> str:
-        return self.text(f"{class_name(type(value))}: {safe_str(value)}".removesuffix(": "))
+        if self._failures is not None:
+            self._failures.append(value)
+        return self.text(f"{class_name(type(value))}: {message(value)}".removesuffix(": "))
 
     def by_type(self, value: object, _depth: int) -> str:
         return f"<{class_name(type(value))}>"

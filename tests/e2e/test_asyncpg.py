@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import logging
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
-from otelkit import span
+from otelkit import get_logger, span
 from otelkit.instrument._asyncpg import LIBRARY, instrument_asyncpg
 from otelkit.processors.context import suppress
 from otelkit.testing import capture
@@ -459,3 +460,26 @@ async def test_many_tasks_keep_their_parents(telemetry, postgres):
     parents = {one.span_id: one.name for one in telemetry.spans if one.name.startswith("task")}
     queries = [one for one in telemetry.spans if one.name == "SELECT pg_sleep"]
     assert sorted(parents[one.parent_id] for one in queries) == sorted(parents.values())
+
+
+async def test_an_error_that_is_a_value_hides_the_server_s_detail(telemetry, conn):
+    """As a field, an argument, a message, an exception or an attribute: on no line of any format, in no record."""
+    with pytest.raises(asyncpg.UniqueViolationError) as caught, suppress():
+        await conn.execute("INSERT INTO users VALUES ($1)", 86)
+    error = caught.value
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    logger = logging.getLogger("theirs")
+    logger.addHandler(handler)
+    for log in (logger, logging.getLogger("ours")):
+        log.error("as an argument: %s %r", error, error)
+        log.error(error)
+        log.error("as a field", extra={"error": error}, exc_info=error)
+    logger.removeHandler(handler)
+    get_logger().error("as a field", error=error, errors=[error])
+    with span("attribute", {"error": error}):
+        pass
+
+    assert "Key (id)=(86)" in str(error)
+    assert 'duplicate key value violates unique constraint "users_pkey"' in out.getvalue()
+    assert "(86)" not in out.getvalue() + repr((telemetry.spans, telemetry.logs))

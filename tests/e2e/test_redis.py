@@ -810,3 +810,21 @@ def test_the_application_s_own_spans_and_lines_hide_the_server_s_words(telemetry
     assert "ERR" == telemetry.span("application").events[0].attributes["exception.message"]
     assert "ERR" == telemetry.log("failed").attributes["exception.message"]
     assert SECRET not in repr((telemetry.spans, telemetry.logs))
+
+
+def test_an_error_that_is_a_value_hides_the_server_s_words(telemetry, redis_server, capsys):
+    """As a field, an argument, a message or an attribute an error shows the code, never the arguments."""
+    with connected(redis_server) as client, pytest.raises(redis.ResponseError) as caught:
+        client.execute_command("NO_SUCH_COMMAND", SECRET)
+    error = caught.value
+    otelkit.get_logger().error("as a field", error=error, errors=[error])
+    logging.error("as an argument: %s %r", error, error)
+    logging.error(error)
+    logging.error("as an extra field", extra={"error": error})
+    with otelkit.bind(error=error), otelkit.span("attribute", {"error": error}):
+        logging.error("bound")
+
+    assert SECRET in str(error)
+    assert "ResponseError: ERR" == telemetry.span("attribute").attributes["error"]
+    assert "as an argument: ERR ResponseError('ERR')" in [log.event for log in telemetry.logs]
+    assert SECRET not in repr((telemetry.spans, telemetry.logs)) + capsys.readouterr().out

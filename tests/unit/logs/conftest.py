@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otelkit import _otel, logs
 from otelkit.logs import installation
+from otelkit.processors import exceptions
 from otelkit.processors.redact import Redactor
 
 DEFAULTS = {
@@ -132,3 +133,17 @@ def bare_root():
 
     yield strip
     root.handlers.extend(h for h in found if h not in root.handlers)
+
+
+class LeakyError(Exception):
+    """As of a package whose messages hold values."""
+
+    __module__ = "leaky.errors"
+
+
+@pytest.fixture
+def leaky():
+    """An exception that says "s3cr3t", of which nothing but its length may be told."""
+    undo = exceptions.put_words("leaky", lambda error: f"{len(str(error))} characters")
+    yield LeakyError("s3c" + "r3t")
+    undo()

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from structlog.processors import JSONRenderer, TimeStamper, add_log_level
 
-from otelkit import correlation, logs
+from otelkit import _otel, correlation, logs
 
 
 def configure(*processors, **more):
@@ -304,3 +304,85 @@ def test_filtered_levels_stay_filtered(install, exported):
     install(log_level=logging.DEBUG)
     structlog.get_logger().warning("no")
     assert exported() == []
+
+
+def exceptions_renderers():
+    yield "repr", (JSONRenderer(),)
+    yield from renderers()
+
+
+@pytest.mark.parametrize(
+    "processors", [p for _, p in exceptions_renderers()], ids=[n for n, _ in exceptions_renderers()]
+)
+def test_exceptions_in_other_words(install, exported, leaky, processors):
+    """An exception whose message may not be told is shown by its words: line and record, wherever it is."""
+    out = configure(
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        *processors,
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    install()
+    log = structlog.get_logger()
+    log.error("x", error=leaky, more={"errors": [leaky]})
+    log.error("x %s %r", leaky, leaky)
+    log.error(leaky)
+    with correlation.bind(bound=leaky):
+        log.error("x", exc_info=leaky)
+    try:
+        raise LookupError("outer") from leaky
+    except LookupError:
+        log.exception("x")
+    records = [(record.body, record.attributes) for record in exported()]
+    assert "s3cr3t" not in out.getvalue() + repr(records)
+    assert records[0][1]["error"] == "LeakyError: 6 characters"
+    assert records[1][0] == "x 6 characters LeakyError('6 characters')"
+    assert out.getvalue().count("LeakyError: 6 characters") >= 3
+
+
+def test_processors_see_the_exception_itself(install, leaky):
+    """The application's own processors get the exception; only what renders it gets another one."""
+    seen = []
+    configure(
+        lambda _, __, values: seen.append(values["exc_info"]) or values, structlog.dev.ConsoleRenderer()
+    )
+    install()
+    structlog.get_logger().error("x", exc_info=leaky)
+    assert seen == [leaky]
+
+
+def test_what_a_field_logs(install, exported):
+    """A line that is logged while a field is made text is hidden and recorded like any other."""
+
+    class Talkative:
+        def __str__(self):
+            structlog.get_logger().info("inner password=s3cr3t")
+            return "talkative"
+
+    out = configure(JSONRenderer(default=str))
+    install()
+    structlog.get_logger().info("outer", one=Talkative())
+    assert "s3cr3t" not in out.getvalue()
+    assert [record.body for record in exported()][0] == "inner password=[redacted]"
+    assert exported()[-1].attributes == {"one": "talkative"}
+
+
+@pytest.mark.parametrize("renderer", [JSONRenderer(), lambda _, __, values: values])
+def test_what_is_logged_while_a_record_leaves(install, monkeypatch, renderer):
+    """What is logged while we hand a record on is a line without secrets, and no record."""
+
+    class Chatty:
+        def emit(self, record=None, **fields):
+            structlog.get_logger().info("sending password=s3cr3t")
+
+    monkeypatch.setattr(_otel, "get_logger", lambda name: Chatty())
+    lines = []
+
+    class Sink:
+        def info(self, *args, **fields):
+            lines.append((args, fields))
+
+    structlog.configure(processors=[renderer], logger_factory=lambda *_: Sink())
+    install()
+    structlog.get_logger().info("x")
+    assert len(lines) == 2
+    assert "s3cr3t" not in repr(lines)

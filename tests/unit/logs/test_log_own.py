@@ -309,3 +309,30 @@ def test_a_long_exception_is_cut_before_the_sdk_complains(telemetry, caplog):
     attributes = telemetry.log("failed").attributes
     assert {32_768} == {len(attributes[name]) for name in ("exception.message", "exception.stacktrace")}
     assert [] == [record.name for record in caplog.records if record.name.startswith("opentelemetry")]
+
+
+def test_exceptions_in_other_words(install, exported, lines, leaky):
+    """An exception whose message may not be told is shown by its words: line and record, wherever it is."""
+    install()
+    log = structlog.get_logger()
+    log.error("x", error=leaky, more={"errors": [leaky]})
+    log.error("x", positional_args=(leaky,))
+    log.error("x %s", positional_args=(leaky,))
+    log.error(leaky, exc_info=leaky)
+    shown = lines()
+    assert "s3cr3t" not in repr(shown) + repr([(record.body, record.attributes) for record in exported()])
+    assert (shown[0]["error"], shown[2]["event"]) == ("LeakyError: 6 characters", "x 6 characters")
+
+
+def test_what_a_field_logs(install, exported, lines):
+    """A line that is logged while a field is made text is hidden and recorded like any other."""
+
+    class Talkative:
+        def __str__(self):
+            structlog.get_logger().info("inner password=s3cr3t")
+            return "talkative"
+
+    install()
+    structlog.get_logger().info("outer", one=Talkative())
+    assert [line["event"] for line in lines()] == ["inner password=[redacted]", "outer"]
+    assert [record.body for record in exported()] == ["inner password=[redacted]", "outer"]

@@ -12,7 +12,7 @@ import queue
 import pytest
 from opentelemetry.sdk._logs import LoggingHandler
 
-from otelkit import correlation
+from otelkit import _otel, correlation
 from otelkit.processors.context import suppress
 
 
@@ -258,8 +258,6 @@ def test_our_own_threads_are_silent(install, exported, lines):
 
 def test_exporting_that_logs_does_not_loop(install, exported, monkeypatch, lines):
     """A logs API that logs while it takes a record produces one record."""
-    from otelkit import _otel
-
     fetch = _otel.get_logger
 
     class Chatty:
@@ -343,3 +341,197 @@ def test_a_callback_and_a_formatter_that_needs_the_arguments(install, make_logge
     install(redact=lambda _, value: value.upper() if isinstance(value, str) else value)
     logger.info("x %s", "a")
     assert out.getvalue() == "needy a\n"
+
+
+def everything_with(logger, error):
+    logger.error("x %s and %r", error, error)
+    logger.error("x %(e)s", {"e": error})
+    logger.error("x %s", [error])
+    logger.error(error)
+    logger.error({"event": "x", "error": error})
+    logger.error("x", extra={"error": error, "more": {"errors": [error]}})
+    with correlation.bind(bound=error):
+        logger.error("x")
+    try:
+        raise LookupError("outer") from error
+    except LookupError as outer:
+        logger.exception("x %s", RuntimeError(error))
+        logger.error("x", exc_info=outer)
+
+
+@pytest.mark.parametrize("formatter", [None, JsonFormatter()], ids=["text", "json"])
+def test_exceptions_in_other_words(install, exported, make_logger, out, leaky, formatter):
+    """An exception whose message may not be told is shown by its words: line and record, wherever it is."""
+    logger = make_logger("app", stream=out, formatter=formatter)
+    install()
+    everything_with(logger, leaky)
+    records = [(record.body, record.attributes) for record in exported()]
+    assert "s3cr3t" not in out.getvalue() + repr(records)
+    assert "x 6 characters and LeakyError('6 characters')" in out.getvalue()
+    assert records[0][0] == "x 6 characters and LeakyError('6 characters')"
+    assert len(records) == 9
+
+
+def test_exceptions_in_other_words_on_our_lines(install, exported, lines, leaky):
+    """On lines of otelkit's own it is the same."""
+    install()
+    everything_with(logging.getLogger("app"), leaky)
+    shown = lines()
+    assert "s3cr3t" not in repr(shown) + repr([record.attributes for record in exported()])
+    assert shown[5]["error"] == "LeakyError: 6 characters"
+
+
+def test_a_formatter_that_prints_exceptions_itself(install, make_logger, out, leaky):
+    """A formatter that makes its own text of exc_info is given one without values."""
+
+    class Own(logging.Formatter):
+        def format(self, record):
+            return f"{record.exc_info[0].__qualname__} {record.exc_info[1]}"
+
+    logger = make_logger("app", stream=out, formatter=Own())
+    install()
+    logger.error("x", exc_info=leaky)
+    assert out.getvalue() == "LeakyError 6 characters\n"
+
+
+def test_other_handlers_see_the_exception_itself(install, make_logger, out, leaky):
+    """A handler that is no line, such as an error tracker's, gets the record as it was logged."""
+    seen = []
+    logger = make_logger("app", stream=out)
+    handler = logging.Handler()
+    handler.emit = seen.append
+    logger.addHandler(handler)
+    install()
+    try:
+        logger.error("x %s", leaky, exc_info=leaky, extra={"error": leaky})
+    finally:
+        logger.removeHandler(handler)
+    (record,) = seen
+    assert (record.args, record.exc_info[1], record.error) == ((leaky,), leaky, leaky)
+
+
+class Talkative:
+    """An argument that logs when it is made text, as an ORM's object does that loads an attribute."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __str__(self):
+        self.calls += 1
+        logging.getLogger("app").warning("inner password=s3cr3t %s", "q")
+        return f"call {self.calls}"
+
+
+@pytest.mark.parametrize("where", ["argument", "field", "message"])
+def test_what_an_argument_logs(install, exported, make_logger, out, where):
+    """A line that is logged while an argument is made text is hidden and recorded like any other."""
+    logger = make_logger("app", stream=out)
+    install()
+    {
+        "argument": lambda one: logger.info("outer %s", one),
+        "field": lambda one: logger.info("outer", extra={"one": one}),
+        "message": lambda one: logger.info(one),
+    }[where](Talkative())
+    assert "s3cr3t" not in out.getvalue()
+    assert exported()[0].body == "inner password=[redacted] q"
+    assert out.getvalue().startswith("WARNING:inner password=[redacted] q\n")
+
+
+def test_an_argument_is_made_text_once(install, exported, make_logger, out):
+    """The text of a record is made once, for the record and for all handlers."""
+    argument = Talkative()
+    logger = make_logger("app", stream=out)
+    make_logger("app", stream=out, formatter=JsonFormatter())
+    install()
+    logger.info("outer %s", argument)
+    assert argument.calls == 1
+    assert [record.body for record in exported()] == ["inner password=[redacted] q", "outer call 1"]
+
+
+def test_a_filter_of_a_handler_changes_the_text(install, make_logger, out):
+    """A record that a handler's filter changes, or whose arguments it changes in place, is printed as changed."""
+
+    def change(record):
+        if record.msg == "replace %s":
+            record.args = ("b",)
+        else:
+            record.args[0]["a"] = "b"
+        return True
+
+    logger = make_logger("app", stream=out, fmt="%(message)s")
+    logger.handlers[-1].addFilter(change)
+    install()
+    logger.info("replace %s", "a")
+    logger.info("in place %s %s", {"a": "a"}, 1)
+    assert out.getvalue() == "replace b\nin place {'a': 'b'} 1\n"
+
+
+def test_what_is_logged_while_a_record_leaves(install, exported, monkeypatch, make_logger, out):
+    """What is logged while we hand a record on is a line without secrets, and no record."""
+    logger = make_logger("app", stream=out)
+
+    class Chatty:
+        def emit(self, record=None, **fields):
+            logger.debug("sending password=s3cr3t")
+
+    monkeypatch.setattr(_otel, "get_logger", lambda name: Chatty())
+    install()
+    logger.info("x")
+    assert out.getvalue() == "DEBUG:sending password=[redacted]\nINFO:x\n"
+
+
+def test_an_argument_that_logs_itself_ends(install, exported, lines, bare_root):
+    """An object whose text logs the object does not go on for ever."""
+
+    class Endless:
+        def __str__(self):
+            logging.getLogger("endless").info("inner %s", self)
+            return "endless"
+
+    bare_root()  # pytest's own handlers would go on without end
+    install()
+    logging.getLogger("endless").info("outer %s", Endless())
+    assert exported()[-1].body == "outer endless"
+    assert 1 < len(lines()) < 9
+
+
+class FieldsFormatter(logging.Formatter):
+    """As python-json-logger: a dict is the fields of the line."""
+
+    def format(self, record):
+        return json.dumps(record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()})
+
+
+@pytest.mark.parametrize("redact", [True, lambda key, value: value])
+def test_a_dict_stays_one(install, make_logger, out, redact):
+    """A dict as message keeps its fields on the application's line when one of them is hidden."""
+    logger = make_logger("app", stream=out, formatter=FieldsFormatter())
+    install(redact=redact)
+    given = {"event": "login", "n": 1, "password": "s3cr3t", 5: "five", "to": {"token": "s3cr3t"}}
+    logger.info(given)
+    logger.info({"event": "login", "password": "s3cr3t"}, extra={"password": "s3cr3t"})
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert first == {
+        "event": "login", "n": 1, "password": "[redacted]", "5": "five", "to": {"token": "[redacted]"},
+    }  # fmt: skip
+    assert second == {"event": "login", "password": "[redacted]"}
+    assert given["password"] == "s3cr3t"
+
+
+def test_what_a_formatter_sets_is_on_the_record(install, make_logger, out):
+    """A handler that formats a record and then reads record.message finds it, without the secret."""
+
+    class Reading(logging.Handler):
+        def emit(self, record):
+            self.format(record)
+            out.write(record.message)
+
+    logger = make_logger("app", stream=io.StringIO())
+    handler = Reading()
+    logger.addHandler(handler)
+    install()
+    try:
+        logger.info("password %(password)s", {"password": "s3cr3t"})
+    finally:
+        logger.removeHandler(handler)
+    assert out.getvalue() == "password [redacted]"

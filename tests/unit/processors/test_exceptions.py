@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import otelkit
-from otelkit.processors import exceptions
+from otelkit.processors import exceptions, limits
 
 
 class Leaky(Exception):
@@ -110,3 +110,75 @@ def test_the_last_words_count_and_others_stay():
     assert "first" == exceptions.message(Leaky())
     first()
     assert "plain" == exceptions.message(Leaky("plain"))
+
+
+def test_an_exception_that_is_a_value(words):
+    """As a value, at any depth, an exception shows the words as well."""
+    found = limits.snapshot({"one": Leaky("secret"), "many": [Leaky("secret"), KeyError("k")]})
+
+    assert found == {"one": "Leaky: 6 characters", "many": ("Leaky: 6 characters", "KeyError: 'k'")}
+
+
+def test_an_exception_that_repeats_another(words):
+    """What an exception quotes of one that it was made of, or made while it was handled, is replaced."""
+    made_of = RuntimeError(Leaky("secret"))
+    try:
+        try:
+            raise Leaky("secret")
+        except Leaky as error:
+            raise LookupError(f"failed: {error} ({error!r})") from None
+    except LookupError as error:
+        quoting = error
+
+    assert exceptions.message(made_of) == "6 characters"
+    assert exceptions.message(quoting) == "failed: 6 characters (Leaky('6 characters'))"
+
+
+def test_a_stand_in_is_printed_alike(words):
+    """A stand-in has the name, the traceback and the causes; the exception itself stays as it is."""
+    error = LookupError("outer")
+    error.__cause__ = Leaky("secret")
+
+    shown = exceptions.stand_in(error)
+
+    assert (repr(shown), repr(shown.__cause__)) == ("LookupError('outer')", "Leaky('6 characters')")
+    assert str(error.__cause__) == "secret"
+    assert exceptions.stand_in(shown) is shown
+    assert "leaky.errors.Leaky: 6 characters" in exceptions.stacktrace(LookupError, error, None)
+
+
+def test_no_stand_in_where_none_is_needed(words):
+    """An exception of another package is not replaced, and neither is a value without one that is."""
+    error = LookupError("x")
+    value = {"error": error, "list": [1, {"a": "b"}]}
+
+    assert exceptions.stand_in(error) is error
+    assert exceptions.reworded(value) is value
+
+
+def test_reworded_containers(words):
+    """Exceptions in containers are replaced in a copy of the same type; one that holds itself is no matter."""
+    error, circle = Leaky("secret"), [1]
+    circle.append(circle)
+
+    shown = exceptions.reworded(({"a": 1, "b": error}, [2], circle))
+
+    assert repr(shown) == "({'a': 1, 'b': Leaky('6 characters')}, [2], [1, [...]])"
+    assert str(error) == "secret"
+
+
+def test_broken_exceptions_do_not_raise(words):
+    """A class that breaks what every exception has is printed somehow, without its value."""
+
+    class Broken(Leaky):
+        @property
+        def args(self):
+            raise RuntimeError
+
+        def __repr__(self):
+            raise RuntimeError
+
+    Broken.__module__ = "leaky"
+
+    assert "secret" not in exceptions.stacktrace(Broken, Broken("secret"), None)
+    assert "secret" not in repr(exceptions.reworded([Broken("secret")]))
