@@ -96,8 +96,8 @@ def _folder(settings: Settings) -> Path | None:
         home = Path(state) if os.path.isabs(state) else Path("~/.local/state").expanduser()  # noqa: PTH117
     except RuntimeError:  # no HOME, and a user that the system does not know
         _guard.say(
-            "there is no spool, as the user has no home directory (HOME is not set): what the receiver does not "
-            "take waits in memory. To keep it on disk set spool_dir= (OTELKIT_SPOOL_DIR) or XDG_STATE_HOME.",
+            "there is no spool, as the user has no home directory (HOME is not set): what the receiver "
+            "does not take waits in memory. Set spool_dir= (OTELKIT_SPOOL_DIR) or XDG_STATE_HOME for one.",
             key="spool:home",
         )
         return None
