@@ -90,21 +90,23 @@ def test_a_request_is_one_client_span(server, library, get):
     assert "s" == telemetry.metric("http.client.request.duration").unit
 
 
-def connect(system):
+@pytest.fixture
+def database():
     """A database over the official DB-API instrumentation, with our provider."""
     from opentelemetry.instrumentation import dbapi
 
     stable_conventions()
     connection = sqlite3.connect(":memory:")
-    return dbapi.instrument_connection(
-        "test", connection, system, tracer_provider=ValuelessProvider("postgresql"), version="1"
+    yield dbapi.instrument_connection(
+        "test", connection, "postgresql", tracer_provider=ValuelessProvider("postgresql"), version="1"
     )
+    connection.close()
 
 
-def test_a_statement_leaves_without_its_values():
+def test_a_statement_leaves_without_its_values(database):
     """Text with `?`; where the stable conventions are known, a summary that names the span; no value."""
     with capture() as telemetry:
-        cursor = connect("postgresql").cursor()
+        cursor = database.cursor()
         cursor.execute("CREATE TABLE users (name TEXT UNIQUE)")
         cursor.execute(f"INSERT INTO users VALUES ('{SECRET}')")
         cursor.execute("SELECT name FROM users WHERE name = ?", (SECRET,))
@@ -120,11 +122,11 @@ def test_a_statement_leaves_without_its_values():
     assert SECRET not in str(telemetry.spans)
 
 
-def test_a_database_error_leaves_without_its_message():
+def test_a_database_error_leaves_without_its_message(database):
     """Servers quote rows in it: class and state are enough; the application gets the error as it is."""
 
     with capture() as telemetry:
-        cursor = connect("postgresql").cursor()
+        cursor = database.cursor()
         with pytest.raises(sqlite3.OperationalError, match=SECRET):
             cursor.execute(f"SELECT * FROM {SECRET}")
 

@@ -106,20 +106,21 @@ def test_a_cache_stays_one(telemetry):
     assert 3 == calls(telemetry)
 
 
+@pytest.mark.filterwarnings("ignore:functools.partial will be a method descriptor:FutureWarning")
 def test_a_partial_stays_one(telemetry):
     """A partial is one to those who ask, binds as it does, and can be copied and pickled."""
     plain = functools.partial(max, 1)
     partial = monitored(plain)
 
     class Thing:
-        call = monitored(functools.partial(max, 1))
+        plain = functools.partial(lambda *args: len(args), 1)
+        call = monitored(functools.partial(lambda *args: len(args), 1))
         length = monitored(len)
 
     assert isinstance(partial, functools.partial)
     assert (max, (1,)) == (partial.func, partial.args)
-    assert (
-        2 == partial(2) == copy.copy(partial)(2) == pickle.loads(pickle.dumps(partial))(2) == Thing().call(2)
-    )
+    assert 2 == partial(2) == copy.copy(partial)(2) == pickle.loads(pickle.dumps(partial))(2)
+    assert Thing().plain(2) == Thing().call(2)  # Python 3.14 gives it the instance
     assert 3 == Thing().length("abc")
     assert (plain, hash(plain), repr(plain)) == (partial, hash(partial), repr(partial))
 
