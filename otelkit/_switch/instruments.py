@@ -54,7 +54,7 @@ def _guarded(record: Record, name: str, limit: int) -> Record:
     busy, postponed = reentry.BUSY, reentry.POSTPONED
 
     def safe(amount: Any, attributes: Any = None, context: Any = None) -> None:
-        thread = get_ident()
+        thread = get_ident()  # `reentry.marked` written out: this is in the way of every measurement
         if thread in busy:
             reentry.postpone(partial(safe, amount, attributes, current() if context is None else context))
             return

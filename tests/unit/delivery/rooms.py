@@ -178,7 +178,7 @@ class Exit:
 
 
 class Time:
-    """The `time` of one module, which a test moves."""
+    """The clock of one module, which a test moves."""
 
     def __init__(self):
         self.now = 1_000.0

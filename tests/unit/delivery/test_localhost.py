@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+from rooms import Time
 
 from otelkit.delivery import localhost as room
 from otelkit.delivery.localhost import Localhost
@@ -8,14 +9,9 @@ from otelkit.delivery.localhost import Localhost
 
 @pytest.fixture
 def time(monkeypatch):
-    class Time:
-        now = 100.0
-
-        def monotonic(self):
-            return self.now
-
-    monkeypatch.setattr(room, "SYSTEM_CLOCK", Time())
-    return room.SYSTEM_CLOCK
+    clock = Time()
+    monkeypatch.setattr(room, "SYSTEM_CLOCK", clock)
+    return clock
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import logging
 import logging.config
 import logging.handlers
 import queue
+from contextlib import contextmanager
 
 import pytest
 from opentelemetry.sdk._logs import LoggingHandler
@@ -94,18 +95,25 @@ def test_secrets_are_hidden_on_their_lines(install, exported, make_logger, out):
     assert '"n": 1' in out.getvalue()
 
 
-def test_records_stay_as_they_are(install, make_logger, out):
-    """Another handler sees the record's own message, arguments and fields."""
+@contextmanager
+def seen_by_another(logger):
+    """The records that a second handler of the logger gets."""
     seen = []
-    logger = make_logger("app", stream=out)
     handler = logging.Handler()
     handler.emit = seen.append
     logger.addHandler(handler)
-    install()
     try:
-        logger.info("a %s", "Bearer abcdefghijkl", extra={"password": "x"})
+        yield seen
     finally:
         logger.removeHandler(handler)
+
+
+def test_records_stay_as_they_are(install, make_logger, out):
+    """Another handler sees the record's own message, arguments and fields."""
+    logger = make_logger("app", stream=out)
+    install()
+    with seen_by_another(logger) as seen:
+        logger.info("a %s", "Bearer abcdefghijkl", extra={"password": "x"})
     assert (seen[0].msg, seen[0].args, seen[0].password) == ("a %s", ("Bearer abcdefghijkl",), "x")
 
 
@@ -396,16 +404,10 @@ def test_a_formatter_that_prints_exceptions_itself(install, make_logger, out, le
 
 def test_other_handlers_see_the_exception_itself(install, make_logger, out, leaky):
     """A handler that is no line, such as an error tracker's, gets the record as it was logged."""
-    seen = []
     logger = make_logger("app", stream=out)
-    handler = logging.Handler()
-    handler.emit = seen.append
-    logger.addHandler(handler)
     install()
-    try:
+    with seen_by_another(logger) as seen:
         logger.error("x %s", leaky, exc_info=leaky, extra={"error": leaky})
-    finally:
-        logger.removeHandler(handler)
     (record,) = seen
     assert (record.args, record.exc_info[1], record.error) == ((leaky,), leaky, leaky)
 
