@@ -60,7 +60,7 @@ class Depot:
     Args:
         ledgers: The books by signal.
         memory: The bytes of everything that waits in memory; half of them may be parcels.
-        spool: The disk; None for memory only.
+        spool: The disk; None for memory only, as for a signal that has no identity in it.
         always: Whether everything goes to disk at once; else only what memory cannot hold, what the
             sender has failed to send, and what is left at the end.
         failing: Whether the last requests failed.
@@ -89,10 +89,18 @@ class Depot:
         self._out: list[Load] = []
         self._known: dict[str, Tally] = {}
 
+    def durable(self, signal: str) -> bool:
+        """Whether what waits of a signal outlives the process: on disk, or as `rescue` can write it there."""
+        return self._disk(signal) is not None and not self._disk_fails
+
     @property
-    def durable(self) -> bool:
-        """Whether what waits here outlives the process: it is on disk, or `rescue` can write it there."""
-        return self._spool is not None and not self._disk_fails
+    def safe(self) -> bool:
+        """Whether all that waits here, or is being sent, outlives the process."""
+        with self._lock:
+            out = {load.signal for load in self._out}
+        return all(
+            self.durable(signal) for signal in self._ledgers if signal in out or self.waiting(signal)[0]
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -128,9 +136,10 @@ class Depot:
             if parcels:
                 self._ledgers[signal].pick(sum(p.items for p in parcels), spooled=False)
                 return self._check_out(Load(signal=signal, parcels=tuple(parcels)))
-        if self._spool is None:
+        spool = self._disk(signal)
+        if spool is None:
             return None
-        batch = self._spool.read(signal, backlog=backlog, max_bytes=max_bytes)
+        batch = spool.read(signal, backlog=backlog, max_bytes=max_bytes)
         self._reconcile()
         with self._lock:
             if batch is None or self._closed:
@@ -180,8 +189,9 @@ class Depot:
         with self._lock:
             parcels = self._shelves[signal]
             items, size = sum(p.items for p in parcels), sum(len(p.body) for p in parcels)
-        if self._spool is not None:
-            on_disk = self._spool.held()[signal]
+        spool = self._disk(signal)
+        if spool is not None:
+            on_disk = spool.held()[signal]
             items, size = items + on_disk.items, size + on_disk.bytes
         return items, size
 
@@ -193,11 +203,10 @@ class Depot:
             self._reconcile()
 
     def rescue(self) -> None:
-        """Write what waits in memory to disk, if there is one."""
-        if self._spool is None:
-            return
+        """Write what waits in memory to disk, if there is one for it."""
         with self._lock:
-            parcels = [parcel for signal in self._shelves for parcel in self._unshelve(signal, None)]
+            wanted = [signal for signal in self._shelves if self._disk(signal) is not None]
+            parcels = [parcel for signal in wanted for parcel in self._unshelve(signal, None)]
         if parcels:
             self._shelve(self._append(parcels, try_now=True))
 
@@ -291,10 +300,16 @@ class Depot:
 
     # -- disk ---------------------------------------------------------------------------------
 
+    def _disk(self, signal: str) -> Spool | None:
+        """The spool, if it takes this signal."""
+        return self._spool if self._spool is not None and signal in self._spool.signals else None
+
     def _append(self, parcels: Sequence[Parcel], *, try_now: bool = False) -> Sequence[Parcel]:
-        """Write parcels that wait in memory to disk; those that could not be written."""
+        """Write parcels that wait in memory to disk; those that could not be, or shall not be, written."""
         if self._spool is None or (not try_now and SYSTEM_CLOCK.monotonic() < self._disk_from):
             return parcels
+        kept = [parcel for parcel in parcels if self._disk(parcel.signal) is None]
+        parcels = [parcel for parcel in parcels if self._disk(parcel.signal) is not None]
         unstored: Sequence[Parcel] = ()
         try:
             self._spool.append(parcels)
@@ -314,7 +329,7 @@ class Depot:
             if id(parcel) not in left:
                 self._ledgers[parcel.signal].spool(parcel.items)
         self._reconcile()
-        return unstored
+        return [*kept, *unstored]
 
     def _remove(self, load: Load) -> int:
         """Take a load off the disk; how many of its items were still there (of a shelf: all)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otelkit import _guard
@@ -63,7 +63,7 @@ class Dispatch:
         queues: The queue (and so the books) of each signal.
         courier, puller, guests, depot, sender: The rooms; None where there is nothing to do.
         where: What the destination is called in messages (no secrets in it).
-        repeat_s: How often losses are said at the most; None: once, for a destination that is a guess.
+        guessed: The signals whose destination is a guess: that nobody listens there is said elsewhere.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Dispatch:
         depot: Depot | None = None,
         sender: Sender | Fleet | None = None,
         where: str,
-        repeat_s: float | None = _REPEAT_S,
+        guessed: Collection[str] = (),
     ) -> None:
         self.released = False
         self._queues = queues
@@ -86,8 +86,8 @@ class Dispatch:
         self._depot = depot
         self._sender = sender
         self._where = where
-        self._repeat_s = repeat_s
-        self._said = 0
+        self._guessed = guessed
+        self._said = {False: 0, True: 0}  # by whether the destination is a guess
         self._closed = False
         self._delivered_all = False
         self._one_closes = threading.Lock()
@@ -207,17 +207,23 @@ class Dispatch:
     def say_losses(self, *, final: bool = False) -> None:
         """Say what was lost since it was said last, if anything, in one line (at most one a minute)."""
         counts = self.counts()
+        for guessed in (False, True):
+            concerned = {signal: counts[signal] for signal in counts if (signal in self._guessed) is guessed}
+            self._say_losses(concerned, guessed=guessed, final=final)
+
+    def _say_losses(self, counts: Mapping[str, Counts], *, guessed: bool, final: bool) -> None:
+        """Say it once only where the destination is a guess."""
         lost = sum(count.lost + (count.in_flight if final else 0) for count in counts.values())
-        if self._repeat_s is None:  # that nobody listens is said by the sender
+        if guessed:  # that nobody listens is said by the sender
             lost -= sum(count.dropped.get("export_failed", 0) for count in counts.values())
         kept = final and any(count.spooled for count in counts.values())
-        if lost <= self._said and not kept:
+        if lost <= self._said[guessed] and not kept:
             return
         reason = "" if self._sender is None else self._sender.complaint
         line = lost_line(counts, where=self._where, final=final, reason=reason)
-        last_word = final and self._repeat_s is not None
-        if line and _guard.say(line, key=f"losses:{id(self)}:{last_word}", every_s=self._repeat_s):
-            self._said = lost
+        key = f"losses:{id(self)}:{'guess' if guessed else final}"
+        if line and _guard.say(line, key=key, every_s=None if guessed else _REPEAT_S):
+            self._said[guessed] = lost
 
     # -- the steps ------------------------------------------------------------------------------
 
@@ -243,8 +249,8 @@ class Dispatch:
         self._courier.pack_rest(deadline=deadline)
         if self._depot is not None:
             self._depot.rescue()
-        durable = self._depot is not None and self._depot.durable
-        return self._leave(deadline, hurry=hurry and durable) and put_away
+        safe = self._depot is not None and self._depot.safe
+        return self._leave(deadline, hurry=hurry and safe) and put_away
 
     def _leave(self, deadline: float, *, hurry: bool = False) -> bool:
         """Everything in the depot to the receiver, and what the guests have."""

@@ -1,15 +1,17 @@
 """The collector on localhost, which may not be there: a laptop, a test suite.
 
-Without any endpoint configured otelkit tries the default port. When nobody listens there, what waits
-is given up at once instead of being kept and tried again, so that a program without a collector ends
-as fast as it would without telemetry.
+For a signal without any endpoint configured otelkit tries the default port. When nobody listens there,
+what waits is given up at once instead of being kept and tried again, so that a program without a
+collector ends as fast as it would without telemetry.
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from otelkit import _guard
 from otelkit._clock import SYSTEM_CLOCK
 
 __all__ = ["Localhost"]
@@ -26,11 +28,13 @@ class Localhost:
 
     Args:
         url: The address.
+        only: The signals that are sent there as a guess, where others have an endpoint that was given.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, only: Sequence[str] = ()) -> None:
         parts = urlsplit(url)
         self.place = f"{parts.scheme}://{parts.netloc}"
+        self._only = tuple(only)
         self._address = (parts.hostname or "localhost", parts.port or 4318)
         self._ask_at = 0.0
         self._listening = False
@@ -48,6 +52,18 @@ class Localhost:
             return False
         self._listening = True
         return True
+
+    def say_so(self) -> None:
+        """Say in one line that nobody listens; once."""
+        what, remedy = "telemetry is", "or set endpoint= (OTEL_EXPORTER_OTLP_ENDPOINT)"
+        if self._only:
+            what = f"{' and '.join(self._only)} are"
+            variables = " and ".join(f"OTEL_{signal.upper()}_EXPORTER=none" for signal in self._only)
+            remedy = f"give them an endpoint, or set {variables}"
+        _guard.say(
+            f"{what} not delivered to {self.place}: nobody listens there. Start a collector, {remedy}.",
+            key=f"nobody:{self.place}",
+        )
 
     def doubt(self) -> None:
         """A request has failed: ask again before the next one."""

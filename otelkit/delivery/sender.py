@@ -307,7 +307,9 @@ class Sender(Room):
             if not failed:
                 continue
             left = self._drain_until - SYSTEM_CLOCK.monotonic()
-            gives_up = [line for line in failed if self._depot.durable or line.breaker.told_to_wait]
+            gives_up = [
+                line for line in failed if self._depot.durable(line.signal) or line.breaker.told_to_wait
+            ]
             delivered = delivered and not gives_up
             lines = [line for line in lines if line not in gives_up]
             if left <= 0 or self._worker.stopping:
@@ -339,11 +341,7 @@ class Sender(Room):
         try:
             if line.guess is not None and not line.guess.listens():
                 self._depot.settle(load, dropped=load.items, reason="export_failed")
-                _guard.say(
-                    f"telemetry is not delivered to {line.guess.place}: nobody listens there. Start a "
-                    "collector, or set endpoint= (OTEL_EXPORTER_OTLP_ENDPOINT).",
-                    key=f"nobody:{line.guess.place}",
-                )
+                line.guess.say_so()
                 return "done"
             answer = self._request(line, b"".join([parcel.body for parcel in load.parcels]))
             if answer.kind in {"split", "bad"} and load.items > 1:
@@ -419,7 +417,7 @@ class Sender(Room):
             if not self._interrupted:
                 line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)
                 if line.guess is None:
-                    kept = "on disk" if self._depot.durable else "in memory"
+                    kept = "on disk" if self._depot.durable(line.signal) else "in memory"
                     line.breaker.outage.failed(now, place=line.place, reason=answer.message, kept=kept)
         else:
             line.errors = 0

@@ -104,11 +104,12 @@ def assemble(
         _Readers(made_metrics.users, in_use),
     ]
     dispatch = delivery.build(reader=reader, others=others)
-    if lines and settings.endpoint_given:  # a guess is no reason to tell something
+    known = [signal for signal, line in lines.items() if line.guess is None]
+    if known:  # a guess is no reason to tell something
         own_metrics.publish(
             made_metrics.get_meter(own_metrics.SCOPE),
             dispatch.counts,
-            signals=lines,
+            signals=known,
             disabled=settings.disabled_scopes,
         )
     return Parts(traces=made_traces, logs=made_logs, metrics=made_metrics, page=page, dispatch=dispatch)
@@ -188,7 +189,7 @@ class _Delivery:
             depot=depot,
             sender=sender,
             where=self._plan.where,
-            repeat_s=None if any(line.guess for line in self._lines.values()) else 60.0,
+            guessed={signal for signal, line in self._lines.items() if line.guess is not None},
         )
         return dispatch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,15 +30,17 @@ def lines(plan: Plan) -> dict[str, Line]:
     """
     breakers: dict[str, Breaker] = {}
     made: dict[str, Line] = {}
+    known = any(way.durable for way in plan.ways)
+    guessed = [way.signal for way in plan.ways if known and way.otlp is not None and not way.durable]
     for way in plan.ways:
         if way.otlp is not None:
-            line = _line(way, way.otlp, breakers)
+            line = _line(way, way.otlp, breakers, guessed)
             if line is not None:
                 made[way.signal] = line
     return made
 
 
-def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker]) -> Line | None:
+def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker], guessed: Sequence[str]) -> Line | None:
     try:
         transport = connect(target, signal=way.signal)
     except ConfigurationError as error:
@@ -59,7 +61,7 @@ def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker]) -> Line | 
         delay_s=0.0 if way.signal == "metrics" else way.delay_s,
         timeout_s=target.timeout_s,
         place=_place(target.url),
-        guess=None if way.endpoint_given else Localhost(target.url),
+        guess=None if way.endpoint_given else Localhost(target.url, only=guessed),
     )
 
 
@@ -68,7 +70,7 @@ def spool(settings: Settings, plan: Plan, signals: Iterable[str]) -> Spool | Non
 
     Only processes of the same user, destination, service and environment adopt each other's files.
     """
-    signals = tuple(signals)
+    signals = [signal for signal in signals if plan.way(signal).durable]
     folder = _folder(settings) if plan.spool != "off" and signals else None
     if folder is None:
         return None

@@ -40,6 +40,11 @@ class Way:
     delay_s: float = 0.0
     strict: bool = False
 
+    @property
+    def durable(self) -> bool:
+        """Whether what cannot be sent is worth keeping: it goes to an endpoint that somebody named."""
+        return self.otlp is not None and self.endpoint_given
+
     def __str__(self) -> str:
         ways = [f"OTLP {self.otlp.protocol} to {mask(self.otlp.url)}"] if self.otlp else []
         ways += self.named
@@ -57,7 +62,7 @@ class Plan:
         prometheus: Whether a page for `/metrics` is kept.
         server: Host and port of its own server, or None.
         console: Whether finished traces are shown on the terminal.
-        spool: ``always``, ``on_failure`` or ``off``.
+        spool: ``always``, ``on_failure`` or ``off``; for the ways that are durable.
     """
 
     disabled: bool
@@ -98,13 +103,14 @@ def plan(settings: Settings, *, terminal: bool) -> Plan:
     server = None
     if settings.prometheus_port is not None:
         server = (settings.prometheus_host, settings.prometheus_port)
+    ways = (_traces(settings), _logs(settings), _metrics(settings))
     return Plan(
         disabled=settings.sdk_disabled,
-        ways=(_traces(settings), _logs(settings), _metrics(settings)),
+        ways=ways,
         prometheus=not settings.sdk_disabled,
         server=server,
         console=terminal if settings.console is None else settings.console,
-        spool=(settings.spool or "always") if settings.endpoint_given else "off",
+        spool=(settings.spool or "always") if any(way.durable for way in ways) else "off",
     )
 
 
@@ -112,7 +118,7 @@ def _traces(settings: Settings) -> Way:
     return Way(
         signal="traces",
         otlp=_otlp(settings, "traces", settings.traces_exporters, settings.span_exporters),
-        endpoint_given=settings.endpoint_given,
+        endpoint_given=settings.endpoint_for("traces") is not None,
         named=_named(settings.traces_exporters),
         users=len(settings.span_exporters),
         capacity=settings.span_queue_size,
@@ -126,7 +132,7 @@ def _logs(settings: Settings) -> Way:
     return Way(
         signal="logs",
         otlp=_otlp(settings, "logs", settings.logs_exporters, settings.log_exporters),
-        endpoint_given=settings.endpoint_given,
+        endpoint_given=settings.endpoint_for("logs") is not None,
         named=_named(settings.logs_exporters),
         users=len(settings.log_exporters),
         capacity=settings.log_queue_size,
@@ -140,7 +146,7 @@ def _metrics(settings: Settings) -> Way:
     return Way(
         signal="metrics",
         otlp=_otlp(settings, "metrics", settings.metrics_exporters, settings.metric_readers),
-        endpoint_given=settings.endpoint_given,
+        endpoint_given=settings.endpoint_for("metrics") is not None,
         named=_named(settings.metrics_exporters),
         users=len(settings.metric_readers),
         delay_s=settings.metric_interval_s,
@@ -152,7 +158,7 @@ def _otlp(
     settings: Settings, signal: Signal, exporters: Sequence[str], users: Sequence[object]
 ) -> OtlpTarget | None:
     """The OTLP destination. The collector on localhost is a guess; exporters of your own replace it."""
-    guess = not settings.endpoint_given
+    guess = settings.endpoint_for(signal) is None
     if "otlp" not in exporters or (guess and users):
         return None
     return settings.otlp(signal)

@@ -50,10 +50,8 @@ def _timeouts(settings: Settings) -> Iterator[str]:
 
 
 def _addresses(settings: Settings) -> Iterator[str]:
-    if not settings.endpoint_given:
-        return
     for signal in SIGNALS:
-        given = settings.signal_overrides.get(signal, _NOTHING).endpoint or settings.endpoint
+        given = settings.endpoint_for(signal)
         if given is None:
             continue
         target = settings.otlp(signal)

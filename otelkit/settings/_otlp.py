@@ -12,7 +12,7 @@ from otelkit.settings import _pairs, _url
 if TYPE_CHECKING:
     from otelkit.settings._settings import Settings
 
-__all__ = ["OTLP_ITEMS", "SIGNALS", "OtlpOverride", "OtlpTarget", "Signal", "target"]
+__all__ = ["OTLP_ITEMS", "SIGNALS", "OtlpOverride", "OtlpTarget", "Signal", "given_endpoint", "target"]
 
 Signal = Literal["traces", "metrics", "logs"]
 
@@ -74,6 +74,11 @@ class OtlpTarget:
         """The target without secrets."""
         shown = _pairs.show_headers(self.headers)
         return f"OtlpTarget({self.protocol}, {_url.mask(self.url)}, [{shown}], timeout_s={self.timeout_s:g})"
+
+
+def given_endpoint(settings: Settings, signal: str) -> str | None:
+    """The address that was given for ``signal``; see `Settings.endpoint_for`."""
+    return settings.signal_overrides.get(signal, _NOTHING).endpoint or settings.endpoint
 
 
 def target(settings: Settings, signal: str) -> OtlpTarget:

@@ -433,12 +433,9 @@ class Settings:
         given = (row for row in ROWS if self.origins[row.name] != "default")
         return f"Settings({', '.join(f'{row.name}={shown(row, getattr(self, row.name))}' for row in given)})"
 
-    @property
-    def endpoint_given(self) -> bool:
-        """Whether any OTLP address was given, for all signals or for one."""
-        return self.endpoint is not None or any(
-            o.endpoint is not None for o in self.signal_overrides.values()
-        )
+    def endpoint_for(self, signal: _otlp.Signal) -> str | None:
+        """The OTLP address that was given for ``signal``, or for all of them; None: it is a guess."""
+        return _otlp.given_endpoint(self, signal)
 
     def otlp(self, signal: _otlp.Signal) -> _otlp.OtlpTarget:
         """Where and how ``signal`` ("traces", "metrics" or "logs") goes over OTLP.

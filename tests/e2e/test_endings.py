@@ -222,6 +222,22 @@ def test_sigterm_with_a_dead_collector_ends_in_time():
     assert any("not delivered" in line for line in ended.stderr.splitlines())
 
 
+def test_only_signals_with_an_endpoint_are_kept_on_disk(tmp_path):
+    """With an endpoint of the traces alone, what the others would send to localhost never fills a disk."""
+    with Sink("refuse") as sink:
+        endpoint = f"{sink.http_endpoint}/v1/traces"
+        answer = answer_of(
+            run(
+                SHUTDOWN,
+                env={"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint, "OTELKIT_SPOOL_DIR": str(tmp_path)},
+            )
+        )
+
+    assert {"traces": 600, "logs": 0, "metrics": 0} == answer["spooled"]
+    assert 600 == answer["created"]["logs"]
+    assert {"traces"} == {file.name.split("-")[1] for file in tmp_path.rglob("*.otlp")}
+
+
 FORKING = """
 import multiprocessing, os, otelkit, sys
 def work(n):

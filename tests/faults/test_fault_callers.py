@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
-
 import behaviours
 from cells import size
 from collector import Collector
@@ -30,7 +27,7 @@ def test_caller_cost(cell):
             ).ready()
             for state, where in states.items()
         }
-        times = defaultdict(list)
+        times = {}
         for number in range(ROUNDS):
             for state, app in apps.items():
                 app.go()
@@ -39,6 +36,8 @@ def test_caller_cost(cell):
             lines = [line.split() for line in app.stdout.splitlines() if line.startswith("calls ")]
             times[state] = [float(microseconds) for _, _, microseconds in lines]
 
-    medians = {state: statistics.median(rounds) for state, rounds in times.items()}
+    # The best of the rounds differs by 1 % between equal processes; the middle one by a third, as it
+    # tells who else had the processor meanwhile.
+    least = {state: min(rounds) for state, rounds in times.items()}
     for state in ("refuses", "hangs"):
-        assert medians[state] <= medians["healthy"] * (1 + 2 * SHARE), medians
+        assert least[state] <= least["healthy"] * (1 + 2 * SHARE), times

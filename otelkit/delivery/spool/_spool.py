@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -96,6 +96,11 @@ class Spool:
         self._estate = Estate(self._lock, self._shelf, self._identities)
         self._books = Books(self._identities)
         self._ages = Ages(self._clock)
+
+    @property
+    def signals(self) -> Collection[str]:
+        """The signals that have an identity."""
+        return self._identities.keys()
 
     # In: the courier.
 

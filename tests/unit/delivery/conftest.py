@@ -30,8 +30,8 @@ def disk(tmp_path):
     """Makes spools of one identity."""
     spools = []
 
-    def make(name="spool", **settings):
-        identities = dict.fromkeys(("traces", "logs", "metrics"), "me")
+    def make(name="spool", signals=("traces", "logs", "metrics"), **settings):
+        identities = dict.fromkeys(signals, "me")
         spool = Spool(folder=tmp_path / name, identities=identities, **settings)
         spools.append(spool)
         return spool

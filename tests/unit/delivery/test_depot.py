@@ -118,12 +118,45 @@ def test_closing_without_a_disk_counts_the_rest(made):
 
 def test_what_a_disk_can_take_is_durable(made, disk):
     """What is on disk outlives the process, and what can be written there at the end."""
-    assert made().durable is False
-    assert made(spool=disk()).durable is True
+    assert made().durable("traces") is False
+    assert made(spool=disk()).durable("traces") is True
     depot = made(spool=disk(), always=False)
     put(depot, parcel("a"))
 
-    assert depot.durable is True
+    assert depot.durable("traces") is True
+
+
+def test_a_signal_without_a_place_on_disk_waits_in_memory(made, disk):
+    """It is sent and settled from there; an end, or too much of it, costs it alone."""
+    one = parcel("a", size=1_000)
+    depot = made(limit=4 * len(one.body), spool=disk(signals=("traces",)))
+    put(depot, parcel("a"), *(parcel(name, size=1_000, signal="logs") for name in "xyz"))
+    assert ((0, 0, 1), (2, 0, 0)) == (places(depot), places(depot, "logs"))
+    assert ([True, False], False) == ([depot.durable(name) for name in ("traces", "logs")], depot.safe)
+    assert (1, 2) == (depot.waiting("traces")[0], depot.waiting("logs")[0])
+    assert take(depot, "logs", backlog=True) is None
+    load = take(depot, "logs", max_bytes=1)
+    depot.settle(load, delivered=1)
+    depot.rescue()
+    assert (1, 0, 0) == places(depot, "logs")
+    depot.close()
+
+    assert {"memory_full": 1, "shutdown": 1} == counts(depot, "logs").dropped
+    assert ({}, (0, 0, 1)) == (counts(depot).dropped, places(depot))
+
+
+def test_it_is_safe_to_end_where_nothing_would_be_lost(made, disk):
+    """Whatever waits, or is being sent, is on disk or can be written there."""
+    depot = made(spool=disk(signals=("traces",)))
+    put(depot, parcel("a"))
+    assert depot.safe
+    put(depot, parcel("x", signal="logs"))
+    assert not depot.safe
+    load = take(depot, "logs")
+    assert not depot.safe
+    depot.settle(load, delivered=1)
+
+    assert depot.safe
 
 
 # -- disk -------------------------------------------------------------------------------------------
@@ -133,7 +166,7 @@ def test_always_means_that_everything_is_on_disk_at_once(made, disk):
     """What is put is spooled, takes no memory, and is settled there."""
     depot = made(spool=disk())
     put(depot, parcel("a"), parcel("b", "c"))
-    assert ((0, 0, 3), 0, True) == (places(depot), depot.memory_bytes, depot.durable)
+    assert ((0, 0, 3), 0, True) == (places(depot), depot.memory_bytes, depot.durable("traces"))
     load = take(depot)
     assert ((0, 3, 0), True) == (places(depot), load.spooled)
     depot.settle(load, delivered=3)
@@ -209,7 +242,7 @@ def test_a_disk_that_fails_means_memory_and_one_line(made, disk, tmp_path, said)
     put(depot, parcel("a"))
     put(depot, parcel("b"))
 
-    assert ((2, 0, 0), False) == (places(depot), depot.durable)
+    assert ((2, 0, 0), False) == (places(depot), depot.durable("traces"))
     assert 1 == len([line for line in said() if "the spool is not used for now" in line])
     assert ["a", "b"] == texts(take(depot))
 
@@ -346,7 +379,7 @@ def test_a_forks_child_has_nothing_of_it(made, disk, tmp_path):
     taken.join()
     depot.forget()
 
-    assert (None, False) == (take(depot), depot.durable)
+    assert (None, False) == (take(depot), depot.durable("traces"))
     assert len(list((tmp_path / "spool").glob("*"))) == 1
 
 

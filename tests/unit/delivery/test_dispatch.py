@@ -21,7 +21,18 @@ from otelkit.wire import Encoded
 class House:
     """All rooms of delivery, as `otelkit.pipeline.assemble` puts them together."""
 
-    def __init__(self, *, exits=(), others=(), otlp=True, collect=None, delay_s=60.0, prepare=str, **options):
+    def __init__(
+        self,
+        *,
+        exits=(),
+        others=(),
+        otlp=True,
+        collect=None,
+        delay_s=60.0,
+        prepare=str,
+        guessed=(),
+        **options,
+    ):
         self.memory = Memory(options.pop("limit", 1 << 20))
         self.queues = {signal: self._queue() for signal in ("traces", "logs", "metrics")}
         ledgers = {signal: queue.ledger for signal, queue in self.queues.items()}
@@ -71,6 +82,7 @@ class House:
             depot=self.depot,
             sender=self.sender,
             where="the test",
+            guessed=guessed,
         )
 
     def _queue(self):
@@ -649,14 +661,31 @@ def test_losses_are_said_when_they_happen(house, said):
 
 def test_a_guess_is_said_once(house, said):
     """Where nobody gave an endpoint, one line is enough for the whole life."""
-    made = house(answers=[Answer(kind="refused")])
-    made.dispatch._repeat_s = None
+    made = house(answers=[Answer(kind="refused")], guessed=("traces", "logs", "metrics"))
     made.put("a")
     made.dispatch.flush(timeout_s=5)
     made.put("b")
     made.dispatch.close(timeout_s=5)
 
     assert 1 == len(said())
+
+
+def test_what_a_guess_has_lost_is_not_said_with_the_rest(house, said):
+    """That nobody listens on localhost is said elsewhere; a receiver that somebody named has its own line."""
+    made = house(answers=[Answer(kind="refused")], guessed=("metrics",))
+    made.queues["metrics"].ledger.take(5)
+    made.queues["metrics"].ledger.settle(dropped=5, reason="export_failed")
+    made.dispatch.say_losses()
+    assert [] == said()
+    made.put("a")
+    made.dispatch.flush(timeout_s=5)
+    made.put("b")
+    made.dispatch.close(timeout_s=5)
+
+    so_far, final = said()
+    assert "so far, lost: 1 span (rejected 1)" in so_far
+    assert "at the end, lost: 2 spans (rejected 2)" in final
+    assert "metric" not in so_far + final
 
 
 def test_a_good_end_is_silent(house, said):

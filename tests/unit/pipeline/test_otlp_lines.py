@@ -36,8 +36,8 @@ def lines():
 def spool(tmp_path):
     made = []
 
-    def make(signals=("traces", "logs", "metrics"), **chosen):
-        settings = Settings(**chosen)
+    def make(settings=None, signals=("traces", "logs", "metrics"), **chosen):
+        settings = settings or Settings(**chosen)
         spool = otlp.spool(settings, plan(settings, terminal=False), signals)
         made.append(spool)
         return spool
@@ -120,6 +120,19 @@ def test_an_error_of_ours_costs_one_line(lines, said, monkeypatch):
 def test_without_an_endpoint_there_is_no_spool(spool):
     """A laptop and a test suite never fill a disk."""
     assert spool() is None
+
+
+def test_only_what_has_an_endpoint_is_spooled(monkeypatch, spool, lines, said):
+    """What goes to localhost as a guess may never be wanted there; that is said by the signals' names."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://jaeger:4318/v1/traces")
+    found = lines(resolve())
+    found["logs"].guess.say_so()
+
+    assert {"traces"} == spool(resolve()).signals
+    assert ["logs", "metrics"] == [signal for signal, line in found.items() if line.guess is not None]
+    (line,) = said()
+    assert "logs and metrics are not delivered to http://localhost:4318: nobody listens there" in line
+    assert "OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none" in line
 
 
 @pytest.mark.parametrize("options", [{"spool": "off"}, {"signals": ()}])

@@ -22,6 +22,17 @@ def test_default_is_the_collector_on_localhost():
     assert "http://localhost:4318" == made.where
 
 
+def test_an_endpoint_of_one_signal_says_nothing_of_the_others(monkeypatch):
+    """Who names a receiver of traces may have none of logs: those are a guess, and not kept on disk."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://jaeger:4318/v1/traces")
+    made = plan(resolve(), terminal=False)
+
+    assert ([True, False, False], "always") == ([way.durable for way in made.ways], made.spool)
+    assert "http://localhost:4318/v1/logs" == made.way("logs").otlp.url
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    assert "off" == plan(resolve(), terminal=False).spool
+
+
 def test_a_guess_gives_way_to_exporters_of_ones_own():
     """Who gives exporters and no endpoint wants these only; a named endpoint is used besides."""
     own = {"span_exporters": [InMemorySpanExporter()]}
@@ -29,6 +40,13 @@ def test_a_guess_gives_way_to_exporters_of_ones_own():
     assert otlp_of(Settings(**own))["traces"] is None
     assert "http://localhost:4318/v1/logs" == otlp_of(Settings(**own))["logs"]
     assert "http://a:4318/v1/traces" == otlp_of(Settings(endpoint="http://a:4318", **own))["traces"]
+
+
+def test_a_guess_gives_way_whatever_the_others_have(monkeypatch):
+    """An endpoint of the logs is no reason to guess one for spans that have an exporter."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://loki:4318/v1/logs")
+
+    assert otlp_of(resolve(span_exporters=[InMemorySpanExporter()]))["traces"] is None
 
 
 @pytest.mark.parametrize(

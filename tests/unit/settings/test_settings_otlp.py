@@ -11,6 +11,10 @@ def _urls(settings):
     return [settings.otlp(signal).url for signal in SIGNALS]
 
 
+def _given(settings):
+    return [settings.endpoint_for(signal) for signal in SIGNALS]
+
+
 def test_defaults_are_the_local_collector():
     """Without an address each protocol goes to its own port on localhost, without TLS."""
     assert [f"http://localhost:4318/v1/{signal}" for signal in SIGNALS] == _urls(resolve())
@@ -45,12 +49,14 @@ def test_signal_variable_is_used_as_it_is(setenv):
     assert ["http://t/x/", "http://c/v1/metrics", "http://c/v1/logs"] == _urls(resolve())
 
 
-def test_signal_variable_alone_counts_as_given(setenv):
-    """An address for one signal is an address that was given."""
-    setenv(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="http://c/")
+def test_a_signal_variable_is_given_for_its_signal(setenv):
+    """An address for one signal says nothing about where the others go."""
+    setenv(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="http://l/")
+    assert [None, None, "http://l/"] == _given(resolve())
+    setenv(OTEL_EXPORTER_OTLP_ENDPOINT="http://c/")
 
-    assert resolve().endpoint_given
-    assert resolve().endpoint is None
+    assert ["http://c/", "http://c/", "http://l/"] == _given(resolve())
+    assert ["http://a/"] * 3 == _given(resolve(endpoint="http://a/"))
 
 
 def test_argument_beats_signal_variables(setenv):

@@ -53,7 +53,7 @@ def test_defaults():
         settings.log_level, settings.log_format, settings.log_setup, settings.metric_interval_s
     )  # fmt: skip
     assert (("otlp",), True, "auto") == (settings.traces_exporters, settings.redact, settings.instrument)
-    assert ((), (), False) == (settings.problems, settings.advice, settings.endpoint_given)
+    assert ((), ()) == (settings.problems, settings.advice)
     assert {"default"} == set(settings.origins.values())
 
 
