@@ -58,6 +58,11 @@ class Counts:
         """The rejected items, and the dropped ones of all reasons."""
         return self.rejected + sum(self.dropped.values())
 
+    @property
+    def waiting(self) -> int:
+        """The items whose fate is not known yet."""
+        return self.queued + self.in_flight + self.spooled
+
 
 class Ledger:
     """The books of one signal. Thread-safe; each method is one step under one lock.

@@ -62,7 +62,7 @@ class Dispatch:
     Args:
         queues: The queue (and so the books) of each signal.
         courier, puller, guests, depot, sender: The rooms; None where there is nothing to do.
-        where: What the destination is called in messages (no secrets in it).
+        where: What the destination of some signals is called in messages (no secrets in it).
         guessed: The signals whose destination is a guess: that nobody listens there is said elsewhere.
     """
 
@@ -75,7 +75,7 @@ class Dispatch:
         puller: Puller | None = None,
         depot: Depot | None = None,
         sender: Sender | Fleet | None = None,
-        where: str,
+        where: Callable[[Collection[str]], str],
         guessed: Collection[str] = (),
     ) -> None:
         self.released = False
@@ -220,7 +220,8 @@ class Dispatch:
         if lost <= self._said[guessed] and not kept:
             return
         reason = "" if self._sender is None else self._sender.complaint
-        line = lost_line(counts, where=self._where, final=final, reason=reason)
+        concerned = [signal for signal, count in counts.items() if count.lost or (final and count.waiting)]
+        line = lost_line(counts, where=self._where(concerned), final=final, reason=reason)
         key = f"losses:{id(self)}:{'guess' if guessed else final}"
         if line and _guard.say(line, key=key, every_s=None if guessed else _REPEAT_S):
             self._said[guessed] = lost
@@ -308,7 +309,7 @@ class Dispatch:
         return sum(count.lost for count in self.counts().values())
 
     def _left(self) -> int:
-        return sum(count.queued + count.in_flight + count.spooled for count in self.counts().values())
+        return sum(count.waiting for count in self.counts().values())
 
 
 def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: str = "") -> str | None:

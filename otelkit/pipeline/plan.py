@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,10 +72,10 @@ class Plan:
     console: bool
     spool: str = "off"
 
-    @property
-    def where(self) -> str:
-        """The OTLP destination in words, without secrets and paths."""
-        places = {mask(way.otlp.url).partition("/v1/")[0] for way in self.ways if way.otlp is not None}
+    def where(self, signals: Collection[str]) -> str:
+        """The OTLP destinations of some signals in words, without secrets and paths."""
+        targets = [way.otlp for way in self.ways if way.signal in signals]
+        places = {mask(target.url).partition("/v1/")[0] for target in targets if target is not None}
         return ", ".join(sorted(places)) or "your exporters"
 
     def way(self, signal: str) -> Way:

@@ -81,7 +81,7 @@ class House:
             puller=self.puller,
             depot=self.depot,
             sender=self.sender,
-            where="the test",
+            where=lambda signals: f"the test of {' and '.join(signals)}",
             guessed=guessed,
         )
 
@@ -274,7 +274,7 @@ def test_close_in_memory_keeps_its_deadline_and_counts(house, said):
 
     assert (False, True, {"shutdown": 2}) == (answer, seconds < 3, made.counts().dropped)
     (line,) = said()
-    assert "not delivered to the test at the end, lost: 2 spans (shutdown 2)" in line
+    assert "not delivered to the test of traces at the end, lost: 2 spans (shutdown 2)" in line
 
 
 def test_close_with_a_disk_keeps_everything(house, disk, said):
@@ -655,7 +655,7 @@ def test_losses_are_said_when_they_happen(house, said):
         made.dispatch.flush(timeout_s=5)
 
     (line,) = said()
-    assert "not delivered to the test so far, lost: 1 span (rejected 1)" in line
+    assert "not delivered to the test of traces so far, lost: 1 span (rejected 1)" in line
     assert "The last answer was: HTTP 401 Unauthorized. Check" in line
 
 

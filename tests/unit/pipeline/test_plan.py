@@ -19,7 +19,7 @@ def test_default_is_the_collector_on_localhost():
 
     assert {signal: f"http://localhost:4318/v1/{signal}" for signal in SIGNALS} == otlp_of(Settings())
     assert [False] * 3 == [way.endpoint_given for way in made.ways]
-    assert "http://localhost:4318" == made.where
+    assert "http://localhost:4318" == made.where(SIGNALS)
 
 
 def test_an_endpoint_of_one_signal_says_nothing_of_the_others(monkeypatch):
@@ -114,7 +114,7 @@ def test_a_plan_prints_where_everything_goes_without_secrets():
     assert lines[0].startswith("traces: OTLP http/protobuf to http://***@collector:4318/v1/traces")
     assert lines[0].endswith("1 of your own")
     assert ["metrics: nowhere", "spool: always", "/metrics: http://127.0.0.1:9000/metrics"] == lines[2:]
-    assert "hunter2" not in str(lines) + plan(settings, terminal=False).where
+    assert "hunter2" not in str(lines) + plan(settings, terminal=False).where(SIGNALS)
 
 
 def test_a_disabled_sdk_says_so():
@@ -129,5 +129,7 @@ def test_where_names_each_place_once(monkeypatch):
     """Signals with addresses of their own are all named, paths left out."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://b:4318/v1/logs")
+    made = plan(resolve(), terminal=False)
 
-    assert "http://a:4318, http://b:4318" == plan(resolve(), terminal=False).where
+    assert "http://a:4318, http://b:4318" == made.where(SIGNALS)
+    assert "http://b:4318" == made.where(["logs"])
