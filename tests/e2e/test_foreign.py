@@ -42,7 +42,7 @@ with trace.get_tracer("lib").start_as_current_span("by the API", attributes={"pa
         _logs.get_logger("lib").emit(_logs.LogRecord(body="by the API", attributes={"password": "hunter2"}))
         otelkit.get_meter("app").create_counter("counted").add(1)
         assert otelkit.span_id() == trace.format_span_id(span.get_span_context().span_id)
-assert otelkit.flush(5.0)
+assert otelkit.flush(30.0)
 """
 
 
@@ -155,7 +155,7 @@ otelkit.init("ours", instrument=False)
 for name in ("good", "bad \\ud83d"):
     with trace.get_tracer("scope " + name).start_as_current_span(name, attributes={"k": name}): pass
     _logs.get_logger("scope " + name).emit(_logs.LogRecord(body=name, attributes={"k": name}))
-assert otelkit.shutdown(5.0)
+assert otelkit.shutdown(30.0)
 """,
     )
 
@@ -178,7 +178,7 @@ otelkit.init("ours", instrument=False)
 with otelkit.span("a", {"n": object()}) as span:
     span.record_exception(ValueError())
     otelkit.get_logger("app").info("told")
-assert otelkit.shutdown(5.0)
+assert otelkit.shutdown(30.0)
 """,
     )
 
@@ -198,7 +198,7 @@ def test_the_other_set_up_may_end_first(sink):
         """
 tracer_provider.shutdown()
 otelkit.get_logger("app").info("still here")
-assert otelkit.shutdown(5.0)
+assert otelkit.shutdown(30.0)
 """,
     )
 

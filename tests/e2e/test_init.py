@@ -77,7 +77,7 @@ def test_other_settings_replace_and_the_old_delivers_its_own(sink):
         counter.add(10)
 
     assert first is not second is runtime.current()
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert {("before", "first"), ("after", "second")} == {
         (span.name, span.resource["service.name"]) for span in sink.spans
     }
@@ -110,7 +110,7 @@ def test_open_span_and_running_request_survive(sink):
         go_on.set()
         thread.join()
 
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     told = {span.name: span for span in sink.spans}
     assert 3 == len(sink.spans)
     assert "after the second init" == told["open"].attributes["set"]
@@ -146,7 +146,7 @@ def test_calls_under_way_at_a_second_init_are_not_lost(sink):
     add(5)
     start_span("under way").end()
 
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert ["first"] == services(sink.spans)
     assert {6} == {point.value for point in sink.metrics if point.name == "under.way.n"}
 
@@ -181,11 +181,11 @@ def test_the_way_down_of_an_up_down_counter_never_shows_as_a_negative(sink):
     first = otelkit.init("first", endpoint=sink.http_endpoint, **QUIET)
     connections.add(1)
     otelkit.init("second", endpoint=sink.http_endpoint, **QUIET)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
     connections.add(-1)
     connections.add(5)
 
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     values = [
         (point.resource["service.name"], point.value) for point in sink.metrics if point.name == "updown.open"
     ]
@@ -200,7 +200,7 @@ def test_two_threads_at_once_make_one_runtime(sink):
 
     assert {id(runtime.current())} == {id(answer) for answer in answers}
     assert THREADS == our_threads()
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert ["once"] == [span.name for span in sink.spans]
 
 
@@ -212,7 +212,7 @@ def test_two_threads_with_other_settings_leave_one_in_force(sink):
         pass
 
     assert 4 == len({id(answer) for answer in answers})
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert [runtime_of.plan.way("traces").signal for runtime_of in answers] == ["traces"] * 4
     assert ["once"] == [span.name for span in sink.spans]
     assert [] == our_threads()
@@ -226,13 +226,13 @@ def test_init_after_shutdown_starts_afresh(sink):
     counter = metrics.get_meter("again").create_counter("again.n")
     first = otelkit.init("shop", endpoint=sink.http_endpoint, **QUIET)
     counter.add(5)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
     counter.add(7)
     second = otelkit.init("shop", endpoint=sink.http_endpoint, **QUIET)
     counter.add(1)
 
     assert first is not second
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert [5, 1] == [point.value for point in sink.metrics if point.name == "again.n"]
 
 
@@ -287,7 +287,7 @@ def test_logging_is_put_back_at_the_end(sink):
     try:
         otelkit.init("shop", endpoint=sink.http_endpoint, console=False, instrument=False, log_level="DEBUG")
         within = (root.level, bool(root.handlers))
-        otelkit.shutdown(5.0)
+        otelkit.shutdown(30.0)
         after = (root.level, structlog.is_configured(), structlog.get_config()["processors"][:])
 
         assert (logging.DEBUG, True) == within
@@ -334,12 +334,12 @@ def test_exporter_in_both_runtimes_stays_open():
     with otelkit.span("one"):
         pass
     otelkit.init("second", span_exporters=[exporter], log_exporters=[logs], **QUIET)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
     with otelkit.span("two"):
         pass
     shutdowns = exporter.shutdowns
 
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert (["one", "two"], 0, 1) == (names_of(exporter), shutdowns, exporter.shutdowns)
 
 
@@ -352,7 +352,7 @@ def test_exporter_waits_for_what_is_still_open_in_the_former_runtime():
     with otelkit.span("two"):
         pass
 
-    assert otelkit.shutdown(5.0) is True
+    assert otelkit.shutdown(30.0) is True
     assert ["open", "two"] == sorted(names_of(exporter))
     assert exporter.shutdowns >= 1
 
@@ -362,7 +362,7 @@ def test_exporter_of_the_former_runtime_alone_is_shut_down():
     exporter = Exporter()
     first = otelkit.init("first", span_exporters=[exporter], **QUIET)
     otelkit.init("second", span_exporters=[InMemorySpanExporter()], **QUIET)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
 
     assert 1 == exporter.shutdowns
 
@@ -375,7 +375,7 @@ def test_reader_in_both_runtimes_reads_the_present_one():
     counter.add(1)
     values = [_value(reader, "readers.n")]
     otelkit.init("second", metric_readers=[reader], **QUIET)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
     counter.add(10)
     values.append(_value(reader, "readers.n"))
 
@@ -412,10 +412,10 @@ def test_processor_in_both_runtimes_sees_all_spans_once():
     with otelkit.span("one"):
         pass
     otelkit.init("second", span_processors=[processor], span_exporters=[InMemorySpanExporter()], **QUIET)
-    first.shutdown(5.0)
+    first.shutdown(30.0)
     with otelkit.span("two"):
         pass
-    otelkit.shutdown(5.0)
+    otelkit.shutdown(30.0)
 
     assert (["one", "two"], [2]) == (seen, ends)
 
@@ -610,7 +610,7 @@ logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 import otelkit
 otelkit.init("shop", log_setup="off")
 with otelkit.span("told"): pass
-assert otelkit.shutdown(5.0)
+assert otelkit.shutdown(30.0)
 """,
         env={
             "OTEL_EXPORTER_OTLP_ENDPOINT": sink.http_endpoint if protocol != "grpc" else sink.grpc_endpoint,

@@ -321,7 +321,7 @@ EXECED = """
 import os, sys, time, otelkit
 otelkit.init(service_name="shop", console=False, log_setup="off")
 with otelkit.span("of the parent"): pass
-otelkit.flush(0.5)  # the receiver refuses: the span is on disk now
+otelkit.flush(30)  # the receiver refuses: the span is on disk now
 child = os.fork()
 if child == 0:
     os.execv(sys.executable, [sys.executable, "-c", "import time; print('running', flush=True); time.sleep(60)"])
@@ -330,7 +330,7 @@ time.sleep(60)
 HEIR = """
 import otelkit
 runtime = otelkit.init(service_name="shop", console=False, log_setup="off")
-assert otelkit.flush(10) is True, runtime.stats()
+assert otelkit.flush(30) is True, runtime.stats()
 print(runtime.stats()["traces"].adopted, flush=True)
 """
 

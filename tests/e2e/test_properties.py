@@ -192,10 +192,10 @@ def running(sink):
     )
     try:
         yield runtime
-        assert runtime.flush(3.0), "something could not be encoded"
+        assert runtime.flush(30.0), "something could not be encoded"
         assert [0, 0, 0] == [counts.lost for counts in runtime.stats().values()]
     finally:
-        assert runtime.shutdown(3.0)
+        assert runtime.shutdown(30.0)
         root.handlers[:] = before
     assert {} == _guard.failures()
 

@@ -1,4 +1,5 @@
 import asyncio
+import statistics
 import subprocess
 import sys
 import threading
@@ -143,21 +144,17 @@ def test_clear_forgets_spans_and_logs(telemetry):
 
 
 def test_a_capture_is_cheap():
-    """A fresh in-memory runtime costs little: under twice 2 ms, over many, the plain machine's noise taken off."""
+    """A fresh in-memory runtime costs 2 ms of the processor's time at the most, over many; fails at twice that."""
     with capture():
         pass
-    costs, controls = [], []
+    costs = []
     for _ in range(60):
-        begin = time.perf_counter()
+        begin = time.process_time()
         with capture():
             pass
-        costs.append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        sum(range(1_000))
-        controls.append(time.perf_counter() - begin)
-    median = sorted(costs)[30] - sorted(controls)[30]
+        costs.append(time.process_time() - begin)
 
-    assert median < 0.004
+    assert statistics.median(costs) < 0.004
 
 
 def test_plugin_costs_nothing_when_unused():
