@@ -207,8 +207,15 @@ class Depot:
         with self._lock:
             wanted = [signal for signal in self._shelves if self._disk(signal) is not None]
             parcels = [parcel for signal in wanted for parcel in self._unshelve(signal, None)]
-        if parcels:
-            self._shelve(self._append(parcels, try_now=True))
+        if not parcels:
+            return
+        try:
+            unstored = self._append(parcels, try_now=True)
+        except BaseException:  # Ctrl-C on the thread that closes: rather twice on disk than not at all
+            with self._lock:
+                self._unload(parcels)
+            raise
+        self._shelve(unstored)
 
     def close(self) -> None:
         """Write what waits in memory to disk, or count it as lost; let go of the files.
@@ -255,10 +262,7 @@ class Depot:
     def _keep_again(self, load: Load) -> None:
         with self._lock:
             if load.batch is None:
-                self._shelves[load.signal].extendleft(reversed(load.parcels))
-                size = sum(len(parcel.body) for parcel in load.parcels)
-                self._bytes += size
-                self._memory.used += size
+                self._unload(load.parcels)
             self._ledgers[load.signal].put_back(load.items, spooled=load.spooled)
 
     # -- memory -------------------------------------------------------------------------------
@@ -273,6 +277,14 @@ class Depot:
                 size = len(parcel.body)
                 self._bytes += size
                 self._memory.used += size
+
+    def _unload(self, parcels: Sequence[Parcel]) -> None:
+        """Put them where they were on the shelves, before all others; the caller holds the lock."""
+        for parcel in reversed(parcels):
+            self._shelves[parcel.signal].appendleft(parcel)
+        size = sum(len(parcel.body) for parcel in parcels)
+        self._bytes += size
+        self._memory.used += size
 
     def _unshelve(self, signal: str, max_bytes: int | None) -> list[Parcel]:
         """Take from a shelf, the oldest first; the caller holds the lock."""

@@ -298,8 +298,13 @@ class Dispatch:
             queue.shut()
 
     def _close_depot(self) -> None:
-        if self._depot is not None:
+        if self._depot is None:
+            return
+        try:
             self._depot.close()
+        except BaseException:  # Ctrl-C: what it has left is closed now
+            self._depot.close()
+            raise
 
     def _drop_rest(self) -> None:
         for queue in self._queues.values():

@@ -504,6 +504,24 @@ def test_ctrl_c_before_all_is_packed_loses_nothing(house, disk):
     assert ({}, 26) == (made.counts().dropped, made.counts().spooled)
 
 
+@pytest.mark.parametrize("step", ["rescue", "close"])
+def test_ctrl_c_while_it_writes_loses_nothing(house, disk, step):
+    """What is being written to disk then is written once more."""
+    spool = disk()
+    made = house(spool=spool, always=False, deaf=True)
+    made.transport.open.clear()
+    made.put("a", "b")
+    append, interruptions = spool.append, [interrupt]
+    spool.append = lambda parcels: interruptions.pop()() if interruptions else append(parcels)
+    if step == "close":
+        made.depot.rescue = lambda: delattr(made.depot, "rescue")
+    with pytest.raises(KeyboardInterrupt):
+        made.dispatch.close(timeout_s=0.5)
+
+    assert [] == interruptions
+    assert ({}, 2, 0) == (made.counts().dropped, made.counts().spooled, made.counts().queued)
+
+
 @pytest.mark.parametrize("where", ["sender.close", "courier.stop", "puller.stop", "guests.close"])
 def test_ctrl_c_at_one_step_of_the_end_is_none_at_the_others(house, disk, where):
     """Whichever room it comes at, the others are let go of, within a moment."""
