@@ -12,13 +12,13 @@ is on disk and cannot leave now is sent by the next process.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otelkit import _guard
 from otelkit._clock import SYSTEM_CLOCK
+from otelkit.delivery.losses import lost_line
 from otelkit.delivery.worker import bounded
 from otelkit.processors.context import suppress
 
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from otelkit.delivery.queue import Queue
     from otelkit.delivery.sender import Sender
 
-__all__ = ["INTERRUPTED_S", "Dispatch", "lost_line"]
+__all__ = ["INTERRUPTED_S", "Dispatch"]
 
 INTERRUPTED_S = 0.2  # for the threads to lay down what they have in hand, when nobody waits any more
 
-_NOUNS = {"traces": "spans", "logs": "log records", "metrics": "metric points"}
 _REPEAT_S = 60.0
 _START_FAILED_S = 1.0
 _RETIRED_GRACE_S = 1.0  # for calls that were under way when the new runtime took over
@@ -315,44 +314,3 @@ class Dispatch:
 
     def _left(self) -> int:
         return sum(count.waiting for count in self.counts().values())
-
-
-def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: str = "") -> str | None:
-    """One line that says what was lost or is left, for people; None when nothing is.
-
-    Args:
-        counts: The counts by signal.
-        where: The destination.
-        final: Whether this is the end of the process's telemetry.
-        reason: What the receiver or the network said last.
-    """
-    gone, kept = [], []
-    for signal, count in counts.items():
-        lost = count.lost + (count.in_flight if final else 0)
-        if lost:
-            reasons = {**count.dropped, **({"rejected": count.rejected} if count.rejected else {})}
-            told = ", ".join(f"{name} {number}" for name, number in sorted(reasons.items()))
-            gone.append(f"{_counted(lost, signal)} ({told or 'still being sent'})")
-        if final and count.spooled:
-            kept.append(_counted(count.spooled, signal))
-    if not gone and not kept:
-        return None
-    parts = [f"not delivered to {where} {'at the end' if final else 'so far'}"]
-    parts += [f"lost: {'; '.join(gone)}"] if gone else []
-    parts += [f"kept on disk for the next process: {'; '.join(kept)}"] if kept else []
-    hint = f" The last answer was: {reason.rstrip('.')}." if reason else ""
-    return f"{', '.join(parts)}.{hint} {_advice(reason)}"
-
-
-def _advice(reason: str) -> str:
-    """What to look at, by the receiver's last answer."""
-    if re.search(r"\b(401|403|UNAUTHENTICATED|PERMISSION_DENIED)\b", reason):
-        return "Check the credentials in headers= (OTEL_EXPORTER_OTLP_HEADERS); what is refused is not kept."
-    if re.search(r"\b(404|405|UNIMPLEMENTED)\b", reason):
-        return "Check the address and its path (OTEL_EXPORTER_OTLP_ENDPOINT); what is refused is not kept."
-    return "Check that the collector can be reached and takes them."
-
-
-def _counted(number: int, signal: str) -> str:
-    noun = _NOUNS.get(signal, signal)
-    return f"{number} {noun.removesuffix('s') if number == 1 else noun}"

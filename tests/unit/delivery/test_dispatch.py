@@ -6,10 +6,9 @@ from collections import deque
 import pytest
 from rooms import OK, RETRY, Exit, Scripted, Watched, balanced, names, negative, parcel
 
-from otelkit.delivery.accounting import Counts
 from otelkit.delivery.courier import Courier, Lane
 from otelkit.delivery.depot import Depot
-from otelkit.delivery.dispatch import Dispatch, lost_line
+from otelkit.delivery.dispatch import Dispatch
 from otelkit.delivery.guests import Guests
 from otelkit.delivery.puller import Puller
 from otelkit.delivery.queue import Memory, Queue
@@ -713,45 +712,3 @@ def test_a_good_end_is_silent(house, said):
     made.dispatch.close(timeout_s=5)
 
     assert [] == said()
-
-
-@pytest.mark.parametrize(
-    ("reason", "advice"),
-    [
-        ("HTTP 401 Unauthorized", "OTEL_EXPORTER_OTLP_HEADERS"),
-        ("gRPC PERMISSION_DENIED", "OTEL_EXPORTER_OTLP_HEADERS"),
-        ("HTTP 404 Not Found", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        ("Connection refused", "can be reached"),
-    ],
-)
-def test_lost_line_gives_the_advice_that_fits(reason, advice):
-    """What is refused for its credentials is no matter of reaching the collector."""
-    line = lost_line({"traces": Counts(created=1, rejected=1)}, where="x", final=False, reason=reason)
-
-    assert reason in line
-    assert advice in line
-
-
-def test_lost_line_names_signals_reasons_and_place():
-    """The line about losses says how much of what, why, and where to."""
-    counts = {
-        "traces": Counts(rejected=1),
-        "logs": Counts(dropped={"queue_full": 2, "evicted": 1}, spooled=4),
-        "metrics": Counts(in_flight=1),
-    }
-    so_far = lost_line(counts, where="http://collector:4318", final=False, reason="no.")
-    final = lost_line(counts, where="x", final=True)
-
-    assert "http://collector:4318 so far" in so_far
-    assert "lost: 1 span (rejected 1); 3 log records (evicted 1, queue_full 2)" in so_far
-    assert "kept on disk" not in so_far
-    assert "1 metric point (still being sent)" in final
-    assert "kept on disk for the next process: 4 log records" in final
-
-
-def test_no_losses_make_no_line():
-    """Nothing lost and nothing left is nothing to say."""
-    waiting = {"traces": Counts(queued=1, in_flight=1, spooled=1, delivered=3)}
-
-    assert lost_line(waiting, where="x", final=False) is None
-    assert lost_line({}, where="x", final=True) is None
