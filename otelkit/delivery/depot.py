@@ -7,7 +7,7 @@ to a parcel's items, the `Ledger` of their signal is told in the same step.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from otelkit import _guard
 from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.parcel import Parcel
-from otelkit.delivery.spool import SpoolError, Tally
+from otelkit.delivery.spool import SpoolError
 
 if TYPE_CHECKING:
     from otelkit.delivery.accounting import Ledger
@@ -26,7 +26,6 @@ __all__ = ["Depot", "Load"]
 
 _TRY_DISK_AGAIN_S = 5.0
 _SAY_AGAIN_S = 60.0
-_NOTHING = Tally()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +86,9 @@ class Depot:
         self._disk_fails = False
         self._closed = False
         self._out: list[Load] = []
-        self._known: dict[str, Tally] = {}
+        self._adopted: Counter[str] = Counter()
+        self._booked: defaultdict[str, Counter[str]] = defaultdict(Counter)  # losses of the spool, by reason
+        self._spared: Counter[str] = Counter()  # those of them that were sent all the same
 
     def durable(self, signal: str) -> bool:
         """Whether what waits of a signal outlives the process: on disk, or as `rescue` can write it there."""
@@ -95,12 +96,8 @@ class Depot:
 
     @property
     def safe(self) -> bool:
-        """Whether all that waits here, or is being sent, outlives the process."""
-        with self._lock:
-            out = {load.signal for load in self._out}
-        return all(
-            self.durable(signal) for signal in self._ledgers if signal in out or self.waiting(signal)[0]
-        )
+        """Whether all that waits here outlives the process, but for what goes to a guess."""
+        return self._spool is not None and not self._disk_fails
 
     @property
     def memory_bytes(self) -> int:
@@ -153,10 +150,10 @@ class Depot:
         """A load is done with: what became of its items."""
         if not self._check_in(load):
             return
-        gone = load.items - self._remove(load)
-        if gone:  # a cap of the spool has cost them meanwhile, and they are counted there
-            self._ledgers[load.signal].put_back(gone, spooled=True)
-            delivered, rejected, dropped = _less(gone, delivered, rejected, dropped)
+        theirs = self._remove(load)
+        if theirs:
+            self._ledgers[load.signal].put_back(theirs, spooled=True)
+            delivered, rejected, dropped = _less(theirs, delivered, rejected, dropped)
         self._ledgers[load.signal].settle(
             delivered=delivered, rejected=rejected, dropped=dropped, reason=reason
         )
@@ -168,12 +165,10 @@ class Depot:
         ledger = self._ledgers[load.signal]
         # Kept first, removed then: a crash in between sends them twice, and loses nothing.
         self.put(rest)
-        gone = load.items - self._remove(load)
-        if gone:  # as in `settle`; but what is kept once more is not lost
-            done = min(gone, delivered + rejected)
-            ledger.put_back(done, spooled=True)
-            ledger.undo_loss(gone - done, "evicted")
-            delivered, rejected = _less(done, delivered, rejected)
+        theirs = min(self._remove(load), delivered + rejected)
+        if theirs:
+            ledger.put_back(theirs, spooled=True)
+            delivered, rejected = _less(theirs, delivered, rejected)
         ledger.settle(delivered=delivered, rejected=rejected)
 
     def put_back(self, load: Load) -> None:
@@ -227,6 +222,7 @@ class Depot:
             out, self._out = self._out, []
         for load in out:
             self._keep_again(load)
+        self._reconcile()
         self.rescue()
         with self._lock:
             for signal in self._shelves:
@@ -321,6 +317,8 @@ class Depot:
         if self._spool is None or (not try_now and SYSTEM_CLOCK.monotonic() < self._disk_from):
             return parcels
         kept = [parcel for parcel in parcels if self._disk(parcel.signal) is None]
+        if len(kept) == len(parcels):
+            return parcels
         parcels = [parcel for parcel in parcels if self._disk(parcel.signal) is not None]
         unstored: Sequence[Parcel] = ()
         try:
@@ -344,23 +342,44 @@ class Depot:
         return [*kept, *unstored]
 
     def _remove(self, load: Load) -> int:
-        """Take a load off the disk; how many of its items were still there (of a shelf: all)."""
+        """Take a load off the disk; how many of its items are another process's meanwhile."""
         if load.batch is None or self._spool is None:
-            return load.items
-        return self._spool.settle(load.batch)
+            return 0
+        with self._lock:
+            spared = load.batch.gone
+            self._spared[load.signal] += spared
+        settled = self._spool.settle(load.batch)
+        gone = load.batch.gone
+        with self._lock:
+            self._spared[load.signal] += gone - settled - spared
+        return load.items - gone
 
     def _reconcile(self) -> None:
-        """Enter into the books what the spool has found, lost to its caps or could not read."""
+        """Enter into the books what the spool has found, lost to its caps or could not read.
+
+        What it has lost while it was being sent is not lost yet: what came of it is known afterwards.
+        """
         if self._spool is None:
             return
         with self._lock:
             for signal, tally in self._spool.tallies().items():
-                known = self._known.get(signal, _NOTHING)
-                ledger = self._ledgers[signal]
-                ledger.adopt(tally.adopted - known.adopted)
-                ledger.lose(tally.evicted - known.evicted, "evicted", spooled=True)
-                ledger.lose(tally.damaged - known.damaged, "damaged", spooled=True)
-                self._known[signal] = tally
+                self._ledgers[signal].adopt(tally.adopted - self._adopted[signal])
+                self._adopted[signal] = tally.adopted
+                out = [load.batch.gone for load in self._out if load.batch and load.signal == signal]
+                spared = self._spared[signal] + sum(out)
+                for reason, number in (("evicted", tally.evicted), ("damaged", tally.damaged)):
+                    left = min(spared, number)
+                    spared -= left
+                    self._book(signal, reason, number - left)
+
+    def _book(self, signal: str, reason: str, number: int) -> None:
+        """So many items of a signal are lost on disk, in all."""
+        more = number - self._booked[signal][reason]
+        self._booked[signal][reason] = number
+        if more > 0:
+            self._ledgers[signal].lose(more, reason, spooled=True)
+        elif more < 0:
+            self._ledgers[signal].undo_loss(-more, reason)
 
 
 def _less(gone: int, *fates: int) -> tuple[int, ...]:

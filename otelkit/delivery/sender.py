@@ -42,6 +42,7 @@ _MAX_RETRY_AFTER_S = 3_600.0
 _TEND_S = 5.0
 _SMOOTHING = 0.3
 _MOST_IN_VAIN = 24
+_MOST_SAMPLES = 8
 _MOST_ERRORS = 2
 _SILENCE_S = 0.2
 _SAY_AFTER_S = 5.0
@@ -379,10 +380,11 @@ class Sender(Room):
     def _send_in_parts(self, line: Line, load: Load) -> Literal["done", "parted"]:
         """Find the items that the receiver does not take, by halving; the others are delivered.
 
-        While a receiver has taken nothing at all, nothing is halved any more after 24 requests: so
-        many are enough to find one bad item among sixteen million.
+        While a receiver has taken nothing at all, nothing is halved any more after 24 requests, which
+        are enough to find one bad item among sixteen million. Then eight single items are tried,
+        spread over the rest: if it takes none of them either, all is refused.
         """
-        parts, delivered, rejected, asked = _halves(load.parcels)[::-1], 0, 0, 0
+        parts, delivered, rejected, asked, samples = _halves(load.parcels)[::-1], 0, 0, 0, 0
         if not parts:
             rejected = load.items
         while parts:
@@ -396,6 +398,11 @@ class Sender(Room):
             halves = _halves(part) if answer.kind in {"split", "bad"} else []
             if halves and (delivered or asked < _MOST_IN_VAIN):
                 parts += reversed(halves)
+                continue
+            if halves and samples < _MOST_SAMPLES:
+                rest = [parcel for left in (part, *reversed(parts)) for parcel in left]
+                parts = _one_apart(rest, samples)
+                samples += 1
                 continue
             refused = min(answer.rejected, items) if answer.kind == "ok" else items
             delivered, rejected = delivered + items - refused, rejected + refused
@@ -429,6 +436,27 @@ class Sender(Room):
         elif answer.message:
             self.complaint = answer.message
         return answer
+
+
+def _one_apart(parcels: Sequence[Parcel], which: int) -> list[list[Parcel]]:
+    """One item and before it the others, in two parts.
+
+    Args:
+        parcels: At least two items.
+        which: The last item for 0, one in the middle for 1, in the fourth quarter for 2, in the second
+            for 3, and so on: by its bits, as in a van der Corput sequence.
+    """
+    before: list[Parcel] = []
+    after: list[Parcel] = []
+    part = list(parcels)
+    while halves := _halves(part):
+        if which & 1:
+            after = [*halves[1], *after]
+        else:
+            before += halves[0]
+        part = halves[0] if which & 1 else halves[1]
+        which >>= 1
+    return [[*before, *after], part]
 
 
 def _halves(parcels: Sequence[Parcel]) -> list[list[Parcel]]:

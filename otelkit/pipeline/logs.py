@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard, _otel
 from otelkit.processors.context import suppressed
+from otelkit.processors.limits import MAX_LENGTH
 from otelkit.processors.logdata import shape
 from otelkit.processors.origin import clean_resource, clean_scope
 from otelkit.processors.plain import PLAIN
@@ -112,6 +113,7 @@ class Logger(_otel.Logger):
         self._redactor = redactor
         self._processors = processors
         self._limits = limits
+        self._max_length = _shaped_length(limits)
         self._clock = clock
 
     def emit(self, record: Any = None, **fields: Any) -> None:
@@ -121,7 +123,7 @@ class Logger(_otel.Logger):
                 return
             if record is None:
                 record = _otel.make_record(**fields)
-            record = shape(record, self._redactor)
+            record = shape(record, self._redactor, max_length=self._max_length)
             if self._clock is not None:
                 record.timestamp = record.observed_timestamp = self._clock.time_ns()
             if self._processors.users or not _within(record.attributes, *self._limits):
@@ -147,6 +149,11 @@ def _within(attributes: Mapping[str, Any], most: int, length: int) -> bool:
         elif type(value) not in PLAIN:
             return False
     return True
+
+
+def _shaped_length(limits: tuple[int, int]) -> int:
+    """How many characters a text of a record keeps where it is born: the body has no limit of its own."""
+    return max(MAX_LENGTH, limits[1])
 
 
 class Logs:
@@ -176,7 +183,9 @@ class Logs:
         """Take a record that somebody else's provider made; it stays as it is for the other's exporters."""
         if not suppressed():
             ours = copy.copy(log_record)
-            ours.log_record = shape(log_record.log_record, self._redactor)
+            ours.log_record = shape(
+                log_record.log_record, self._redactor, max_length=_shaped_length(self._limits)
+            )
             ours.instrumentation_scope = clean_scope(log_record.instrumentation_scope)
             ours.resource = clean_resource(log_record.resource)
             self.processors.on_emit(ours)

@@ -28,19 +28,27 @@ def lines(plan: Plan) -> dict[str, Line]:
     Raises:
         ConfigurationError: One cannot be made, with ``strict=True``.
     """
-    breakers: dict[str, Breaker] = {}
+    breakers: dict[tuple[str, bool], Breaker] = {}  # a guess has one of its own, as it gives up at once
     made: dict[str, Line] = {}
-    known = any(way.durable for way in plan.ways)
-    guessed = [way.signal for way in plan.ways if known and way.otlp is not None and not way.durable]
     for way in plan.ways:
         if way.otlp is not None:
-            line = _line(way, way.otlp, breakers, guessed)
+            line = _line(way, way.otlp, breakers, _companions(way, way.otlp, plan))
             if line is not None:
                 made[way.signal] = line
     return made
 
 
-def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker], guessed: Sequence[str]) -> Line | None:
+def _companions(way: Way, target: OtlpTarget, plan: Plan) -> Sequence[str]:
+    """The signals that go to the same place as a guess; none where all of a plan do."""
+    ways = [(other, other.otlp) for other in plan.ways if other.otlp is not None]
+    place = _place(target.url)
+    same = [other.signal for other, otlp in ways if _place(otlp.url) == place and not other.durable]
+    return same if not way.durable and len(same) < len(ways) else ()
+
+
+def _line(
+    way: Way, target: OtlpTarget, breakers: dict[tuple[str, bool], Breaker], companions: Sequence[str]
+) -> Line | None:
     try:
         transport = connect(target, signal=way.signal)
     except ConfigurationError as error:
@@ -57,11 +65,11 @@ def _line(way: Way, target: OtlpTarget, breakers: dict[str, Breaker], guessed: S
     return Line(
         signal=way.signal,
         transport=transport,
-        breaker=breakers.setdefault(urlsplit(target.url).netloc, Breaker()),
+        breaker=breakers.setdefault((urlsplit(target.url).netloc, way.durable), Breaker()),
         delay_s=0.0 if way.signal == "metrics" else way.delay_s,
         timeout_s=target.timeout_s,
         place=_place(target.url),
-        guess=None if way.endpoint_given else Localhost(target.url, only=guessed),
+        guess=None if way.endpoint_given else Localhost(target.url, only=companions),
     )
 
 

@@ -102,3 +102,13 @@ class Batch:
     def items(self) -> int:
         """The items of all its parcels."""
         return sum(parcel.items for parcel in self.parcels)
+
+    @property
+    def gone(self) -> int:
+        """The items whose records were settled, evicted or given up as unreadable after they were read."""
+        gone = at = 0
+        for file, first, records in self.slices:
+            passed = min(records, max(0, file.index.first - first))
+            gone += sum(parcel.items for parcel in self.parcels[at : at + passed])
+            at += records
+        return gone

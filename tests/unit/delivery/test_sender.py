@@ -281,6 +281,31 @@ def test_halving_finds_exactly_the_bad_items(reception, clock, disk, refused, sp
     assert (8 - len(refused), len(refused)) == (here.counts().delivered, here.counts().rejected)
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [range(32), [*range(64), *range(64, 512, 16)], range(500), [*range(256), *range(400, 512)]],
+)
+def test_many_bad_items_cost_no_good_ones(reception, clock, refused):
+    """However many it refuses before it takes one, what it takes is found and delivered."""
+    bad = {f"{number:03}" for number in refused}
+    here = reception(answers={"traces": [picky(*bad)]})
+    for batch in range(0, 512, 128):
+        here.put(items(*(f"{number:03}" for number in range(batch, batch + 128))))
+    here.run(clock, 1)
+
+    assert (512 - len(bad), len(bad)) == (here.counts().delivered, here.counts().rejected)
+
+
+def test_a_receiver_that_takes_nothing_is_not_asked_about_each_item(reception, clock):
+    """Where all is refused some dozens of requests are enough for a thousand items."""
+    here = reception(answers={"traces": [BAD]})
+    here.put(items(*map(str, range(1_000))))
+    here.run(clock, 1)
+
+    assert (0, 1_000) == (here.counts().delivered, here.counts().rejected)
+    assert len(here.sent()) < 64
+
+
 def test_logs_are_halved_too(reception, clock):
     """The same for log records."""
     here = reception("logs", answers={"logs": [picky("b")]})

@@ -135,6 +135,27 @@ def test_only_what_has_an_endpoint_is_spooled(monkeypatch, spool, lines, said):
     assert "OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none" in line
 
 
+def test_guesses_are_told_by_their_place(monkeypatch, lines, said):
+    """Each line names the signals that go to the address in it."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://jaeger:4318/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")
+    found = lines(resolve())
+    found["logs"].guess.say_so()
+    found["metrics"].guess.say_so()
+
+    logs, metrics = said()
+    assert "logs are not delivered to http://localhost:4318" in logs
+    assert "metrics are not delivered to http://localhost:4317" in metrics
+
+
+def test_a_guess_waits_for_no_receiver_that_was_named(monkeypatch, lines):
+    """At one address, too: a named one is tried again and again, a guess is given up at once."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces")
+    found = lines(resolve())
+
+    assert found["logs"].breaker is found["metrics"].breaker is not found["traces"].breaker
+
+
 @pytest.mark.parametrize("options", [{"spool": "off"}, {"signals": ()}])
 def test_there_may_be_no_spool(spool, options):
     """Switched off, or nothing to keep."""
