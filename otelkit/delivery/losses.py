@@ -13,6 +13,22 @@ __all__ = ["lost_line"]
 
 _NOUNS = {"traces": "spans", "logs": "log records", "metrics": "metric points"}
 
+_TOO_LARGE = (
+    "Raise the receiver's size limit (max_request_body_size over HTTP, max_recv_msg_size_mib over gRPC) "
+    "or shorten attributes (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT)."
+)
+_COMPRESSED = "If the receiver does not take what is compressed, set OTEL_EXPORTER_OTLP_COMPRESSION=none."
+_CREDENTIALS = "Check the credentials in headers= (OTEL_EXPORTER_OTLP_HEADERS); what is refused is not kept."
+_ADDRESS = "Check the address and its path (OTEL_EXPORTER_OTLP_ENDPOINT); what is refused is not kept."
+# What an answer advises; the first that fits. The words are the collector's and gRPC's.
+_ADVICE = {
+    r"\bHTTP 413\b|(?i:request body too large|message .*larger than max)": _TOO_LARGE,
+    r"\bHTTP 415\b|(?i:unsupported content-encoding|decompressor is not installed)": _COMPRESSED,
+    r"\bHTTP (401|403)\b|\b(UNAUTHENTICATED|PERMISSION_DENIED)\b": _CREDENTIALS,
+    r"\bHTTP (404|405)\b|\bUNIMPLEMENTED\b": _ADDRESS,
+}
+_OTHERWISE = "Check that the collector can be reached and takes them."
+
 
 def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: str = "") -> str | None:
     """One line that says what was lost or is left, for people; None when nothing is.
@@ -43,11 +59,7 @@ def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: 
 
 def _advice(reason: str) -> str:
     """What to look at, by the receiver's last answer."""
-    if re.search(r"\b(401|403|UNAUTHENTICATED|PERMISSION_DENIED)\b", reason):
-        return "Check the credentials in headers= (OTEL_EXPORTER_OTLP_HEADERS); what is refused is not kept."
-    if re.search(r"\b(404|405|UNIMPLEMENTED)\b", reason):
-        return "Check the address and its path (OTEL_EXPORTER_OTLP_ENDPOINT); what is refused is not kept."
-    return "Check that the collector can be reached and takes them."
+    return next((advice for answer, advice in _ADVICE.items() if re.search(answer, reason)), _OTHERWISE)
 
 
 def _counted(number: int, signal: str) -> str:

@@ -15,8 +15,8 @@ class Answer:
     Attributes:
         kind: ``ok``: taken (perhaps not all of it, see ``rejected``). ``retry``: not taken, may be
             sent again (connection failed, deadline passed, 408/429/502/503/504 or the retryable
-            gRPC codes, or a page of HTML, which is no receiver's). ``split``: too large (413, or
-            gRPC's message size limit). ``bad``: something in it is malformed (400,
+            gRPC codes, or an answer that no receiver gives, such as a page of HTML). ``split``: too
+            large (413, or gRPC's message size limit). ``bad``: something in it is malformed (400,
             ``INVALID_ARGUMENT``). ``refused``: must not be sent again (any other status, redirects
             included).
         rejected: With ``ok``: the items that the receiver says it did not take (partial success).

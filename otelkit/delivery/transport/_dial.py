@@ -58,6 +58,6 @@ def _encrypt(stream: Stream, tls: Tls | None, host: str, limit: Limit) -> Stream
 
     try:
         context = (tls or Tls(protocol="http/1.1")).context()
-        return TlsStream(stream, context, host, limit)
+        return TlsStream(stream, context, host, limit, advise=tls is not None)
     except (ConfigurationError, ValueError) as error:  # ValueError: a name that no certificate can have
         raise Failure(str(error)) from error

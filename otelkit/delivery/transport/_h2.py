@@ -16,6 +16,7 @@ from h2.settings import SettingCodes, Settings
 from otelkit.delivery.transport._failures import Failure, NotTaken, Unanswered
 from otelkit.delivery.transport._goaway import GoAwayFilter
 from otelkit.delivery.transport._line import Stream
+from otelkit.delivery.transport._mismatch import TLS_PORT, is_tls
 
 __all__ = ["Call", "Session"]
 
@@ -50,12 +51,17 @@ class Session:
     Pings and settings are answered while a call waits, and what came in the meantime is read before
     the next one (`alive`); there is no thread in between.
 
+    Args:
+        stream: The bytes, in both directions.
+        silence: What to say when the peer ends the connection before it has said anything.
+
     Raises:
         Failure: From every method but `close`.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, silence: str = "") -> None:
         self._stream = stream
+        self._silence = silence
         self._filter = GoAwayFilter()
         self._began = False
         self._sent_all = True
@@ -74,7 +80,7 @@ class Session:
         }
         with _worded():
             self._h2.initiate_connection()
-            self._flush()
+            self._flush_or_read_on()
 
     def call(self, fields: Sequence[tuple[str, str]], parts: Sequence[bytes]) -> Call:
         """Send a request whose body is ``parts``, one after the other, and wait for the response.
@@ -140,30 +146,48 @@ class Session:
 
     def _receive(self, *, wait: bool = True) -> bool:
         """Take what has arrived; False when that is nothing and it is not to wait."""
-        data = self._stream.receive(_SIZE, wait=wait)
+        try:
+            data = self._stream.receive(_SIZE, wait=wait)
+        except Unanswered as failure:
+            if self._began or not isinstance(failure.__cause__, OSError):
+                raise
+            raise Unanswered(f"{failure}{self._after_silence()}") from failure
         if data is None:
             return False
         if not data:
             self._end()
-        if not self._began and data.startswith(b"HTTP/1"):
-            raise Failure("the peer speaks HTTP/1, not HTTP/2; a port of OTLP over HTTP would answer so")
-        self._began = True
+        if not self._began:
+            self._begin(data)
         for event in self._h2.receive_data(self._filter.feed(data)):
             handler = self._handlers.get(type(event))
             if handler is not None:
                 handler(event)
         self._check()
+        self._flush_or_read_on()
+        return True
+
+    def _flush_or_read_on(self) -> None:
         try:
             self._flush()
         except Unanswered:
             pass  # As in `call`: the next read tells.
-        return True
+
+    def _begin(self, data: bytes) -> None:
+        """Look at the first bytes of the peer's."""
+        if data.startswith(b"HTTP/1"):
+            raise Failure("the peer speaks HTTP/1, not HTTP/2; a port of OTLP over HTTP would answer so")
+        if is_tls(data):
+            raise Failure(f"the peer answers with an alert of TLS, not HTTP/2; {TLS_PORT}")
+        self._began = True
+
+    def _after_silence(self) -> str:
+        return f"; {self._silence}" if self._silence and not self._began else ""
 
     def _end(self) -> None:
         if self._call.fields:
             raise Failure("the connection was closed in the midst of an answer")
         reason = f" ({self._filter.reason})" if self._filter.reason else ""
-        raise Unanswered(f"the connection was closed without an answer{reason}")
+        raise Unanswered(f"the connection was closed without an answer{reason}{self._after_silence()}")
 
     def _check(self) -> None:
         last = self._filter.last_stream

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from otelkit._clock import SYSTEM_CLOCK
 from otelkit.delivery.transport import Answer
+from otelkit.delivery.transport._mismatch import refusal_of_plain_http
 from otelkit.delivery.transport._partial import partial_success
 
 __all__ = ["http_answer", "retry_after"]
@@ -49,6 +50,11 @@ def http_answer(signal: str, status: int, headers: Mapping[str, str], body: byte
         rejected, said = partial_success(signal, body, json=kind == "application/json")
         return Answer(kind="ok", rejected=rejected, message=said)
     message = _phrase(status)
+    if status == HTTPStatus.BAD_REQUEST and (said := refusal_of_plain_http(kind, body)):
+        return Answer(
+            kind="retry",
+            message=f"{message}: {said}; use https:// in the endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)",
+        )
     if status in _REDIRECTION:
         location = _shown(headers.get("location", ""))
         return Answer(kind="refused", message=f"{message}: redirected to {location or 'nowhere'}")

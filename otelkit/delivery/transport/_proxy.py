@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from otelkit.delivery.transport._basic import basic
 from otelkit.delivery.transport._failures import Failure
 from otelkit.delivery.transport._line import Stream
 
@@ -108,10 +108,9 @@ def _read(name: str, text: str) -> Proxy:
     if not host or parts.scheme not in _PORTS:
         # The value may hold a password, and so it is not shown.
         raise Failure(f"{name.upper()}_PROXY is no address of an http or https proxy")
-    headers = {}
-    if parts.username is not None:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["proxy-authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
+    headers: dict[str, str] = {}
+    if credentials := basic(parts):
+        headers["proxy-authorization"] = credentials
     return Proxy(
         host=host,
         port=_PORTS[parts.scheme] if port is None else port,

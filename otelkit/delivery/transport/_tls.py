@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ from otelkit.errors import ConfigurationError
 __all__ = ["Tls", "TlsStream"]
 
 _SIZE = 65_536
+
+_PLAIN = "a port without TLS would answer so: if it is one, use http://"
+_REFUSED = "set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY to what the server accepts"
+_UNTRUSTED = "set OTEL_EXPORTER_OTLP_CERTIFICATE to the certificate of its authority"
+_MISNAMED = "use a name in the endpoint that it is made for"
+
+_WITHOUT_TLS = ("wrong version number", "record layer failure")  # OpenSSL before and since 3.2
+# The alerts about the client's certificate: RFC 8446, section 6.2.
+_OF_OUR_CERTIFICATE = re.compile(r"alert .*(certificate|unknown ca|access denied)")
+# By OpenSSL's codes: whom to trust is no remedy for a certificate with another name, or out of its time.
+_UNVERIFIED = {9: "", 10: "", 62: _MISNAMED, 64: _MISNAMED}
 
 _T = TypeVar("_T")
 
@@ -108,17 +120,29 @@ class TlsStream:
 
     The cryptography works on memory; only ``lower`` waits, and so it alone must know the limit.
 
+    Args:
+        lower: What carries the encrypted bytes.
+        context: Whom to trust, and what to show.
+        host: The name that the peer's certificate must have.
+        limit: What ends the waits.
+        advise: Whether to say which of the endpoint's settings a failure is a matter of.
+
     Raises:
         Failure: The handshake failed; names the host.
     """
 
-    def __init__(self, lower: Stream, context: ssl.SSLContext, host: str, limit: Limit) -> None:
+    def __init__(
+        self, lower: Stream, context: ssl.SSLContext, host: str, limit: Limit, *, advise: bool = True
+    ) -> None:
         self._lower = lower
         self._host = host
+        self._advise = advise
+        self._established = False
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         limit.awaiting = f"TLS handshake with {host}"
         self._run(self._tls.do_handshake)
+        self._established = True
 
     def send(self, data: bytes | memoryview) -> None:
         """Write all of ``data``; at most 64 KiB of it are held encrypted."""
@@ -155,7 +179,8 @@ class TlsStream:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
                 raise _Ended(f"{self._host} closed the TLS connection") from error
             except ssl.SSLError as error:
-                raise Failure(self._words(error)) from error
+                advice = self._advice(error) if self._advise else ""
+                raise Failure(f"{self._words(error)}; {advice}" if advice else self._words(error)) from error
             else:
                 self._flush()
                 return result
@@ -166,6 +191,18 @@ class TlsStream:
 
     def _words(self, error: ssl.SSLError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate of {self._host} is not trusted: {error.verify_message}"
-        reason = (error.reason or "unknown reason").replace("_", " ").lower()
-        return f"TLS with {self._host} failed: {reason}"
+            return f"the certificate of {self._host} is not trusted: {error.verify_message.rstrip('.')}"
+        return f"TLS with {self._host} failed: {_reason(error)}"
+
+    def _advice(self, error: ssl.SSLError) -> str:
+        """What to do about it, where that is known."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return _UNVERIFIED.get(error.verify_code, _UNTRUSTED)
+        reason = _reason(error)
+        if reason in _WITHOUT_TLS and not self._established:
+            return _PLAIN
+        return _REFUSED if _OF_OUR_CERTIFICATE.search(reason) else ""
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or "unknown reason").replace("_", " ").lower()

@@ -14,9 +14,11 @@ import struct
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from otelkit.delivery.transport._basic import basic
 from otelkit.delivery.transport._dial import dial
 from otelkit.delivery.transport._grpc_answer import grpc_answer
 from otelkit.delivery.transport._kept import KeptTransport
+from otelkit.delivery.transport._mismatch import TLS_PORT
 from otelkit.delivery.transport._quiet import quiet
 from otelkit.delivery.transport._words import secrets
 
@@ -62,7 +64,8 @@ def grpc_transport(target: OtlpTarget, *, signal: str, agent: str, tls: Tls | No
     def connect(limit: Limit) -> GrpcConnection:
         return _connect(target, fields, signal, tls, limit)
 
-    return KeptTransport(connect, compression=target.compression, secrets=secrets(target.url, target.headers))
+    shown = {"authorization": basic(urlsplit(target.url)), **target.headers}
+    return KeptTransport(connect, compression=target.compression, secrets=secrets(target.url, shown))
 
 
 def _definition(target: OtlpTarget, signal: str, agent: str, *, secure: bool) -> list[tuple[str, str]]:
@@ -82,9 +85,12 @@ def _definition(target: OtlpTarget, signal: str, agent: str, *, secure: bool) ->
 
 
 def _metadata(target: OtlpTarget) -> list[tuple[str, str]]:
+    credentials = basic(urlsplit(target.url))
+    given = {"authorization": credentials} if credentials else {}
+    given |= {name.lower(): value for name, value in target.headers.items()}
     return [
         (name, _binary(value) if name.endswith("-bin") else value)
-        for name, value in ((name.lower(), value) for name, value in target.headers.items())
+        for name, value in given.items()
         if name not in _RESERVED and not name.startswith((":", "grpc-"))
     ]
 
@@ -107,7 +113,7 @@ def _connect(
     proxy = _proxy.find(host, port, variables=("grpc", "https", "http"), exceptions=("no_grpc", "no"))
     stream = dial(host, port, tls=tls, limit=limit, proxy=proxy)
     try:
-        session = Session(stream)
+        session = Session(stream, silence=TLS_PORT if tls is None else "")
     except BaseException:
         stream.close()
         raise

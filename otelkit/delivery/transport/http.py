@@ -5,15 +5,16 @@ Source: OpenTelemetry Protocol Specification, "OTLP/HTTP".
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from otelkit.delivery.transport._basic import basic
 from otelkit.delivery.transport._dial import dial
 from otelkit.delivery.transport._failures import Failure, Interrupted, Unanswered
 from otelkit.delivery.transport._http_answer import http_answer
 from otelkit.delivery.transport._kept import KeptTransport
+from otelkit.delivery.transport._mismatch import GRPC_PORT, HEAD, TLS_PORT, is_http2, is_tls
 from otelkit.delivery.transport._quiet import quiet
 from otelkit.delivery.transport._words import secrets
 
@@ -56,9 +57,8 @@ def http_transport(target: OtlpTarget, *, signal: str, agent: str, tls: Tls | No
 def _headers(target: OtlpTarget, agent: str) -> dict[str, str]:
     parts = urlsplit(target.url)
     headers = {"user-agent": agent, "host": parts.netloc.rpartition("@")[2]}
-    if parts.username is not None:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
+    if credentials := basic(parts):
+        headers["authorization"] = credentials
     headers |= {name: value for name, value in target.headers.items() if name not in _FRAMING}
     headers["content-type"] = "application/x-protobuf"
     if target.compression in ("gzip", "deflate"):
@@ -108,7 +108,7 @@ class HttpConnection:
 
         from urllib3.exceptions import HTTPError
 
-        self._socket.received = 0
+        self._socket.begin()
         try:
             try:
                 self._http.request(
@@ -124,10 +124,7 @@ class HttpConnection:
                 raise Failure(f"{failure} in the midst of an answer") from failure
             raise
         except (HTTPException, HTTPError) as error:
-            raise Failure(
-                f"what came back is no HTTP/1.1 answer ({type(error).__name__}); "
-                "a port of OTLP over gRPC would answer so"
-            ) from error
+            raise Failure(f"what came back is no HTTP/1.1 answer ({type(error).__name__})") from error
         return http_answer(self._signal, response.status, response.headers, self._body(response))
 
     def _body(self, response: HTTPResponse) -> bytes:
@@ -138,6 +135,7 @@ class HttpConnection:
 
         closing = self._http.sock is None
         self._http.sock = None
+        self._socket.answered = True
         try:
             body = response.read(_MAX_BODY)
             if not closing and not response.read(1):
@@ -162,19 +160,43 @@ class HttpConnection:
 
 
 class _Socket:
-    """What `http.client` wants of a socket, over a `Stream`."""
+    """What `http.client` wants of a socket, over a `Stream`.
+
+    Attributes:
+        received: The first bytes that came in answer to the request.
+        answered: Whether the answer has come but for its body; the connection may be lost then.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self.received = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with another request."""
+        self.received = b""
+        self.answered = False
 
     def sendall(self, data: bytes) -> None:
         self._stream.send(data)
 
     def receive(self, size: int) -> bytes:
-        data = self._stream.receive(size) or b""
-        self.received += len(data)
+        try:
+            data = self._stream.receive(size) or b""
+        except Unanswered:
+            if not self.answered:
+                raise
+            return b""  # What came of the body before counts.
+        if len(self.received) < HEAD:
+            self.received += data[: HEAD - len(self.received)]
+            self._check()
         return data
+
+    def _check(self) -> None:
+        """Whether HTTP/1.1 is spoken: the end of any other answer is not waited for, nor its reset."""
+        if is_http2(self.received):
+            raise Failure(f"what came back is no HTTP/1.1 answer but HTTP/2; {GRPC_PORT}")
+        if is_tls(self.received):
+            raise Failure(f"what came back is no HTTP/1.1 answer but an alert of TLS; {TLS_PORT}")
 
     def makefile(self, mode: str) -> io.BufferedReader:
         del mode

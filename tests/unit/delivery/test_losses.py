@@ -10,7 +10,22 @@ from otelkit.delivery.losses import lost_line
         ("HTTP 401 Unauthorized", "OTEL_EXPORTER_OTLP_HEADERS"),
         ("gRPC PERMISSION_DENIED", "OTEL_EXPORTER_OTLP_HEADERS"),
         ("HTTP 404 Not Found", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("HTTP 404 (text/html), not an answer of gRPC", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("UNIMPLEMENTED: unknown service x", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("HTTP 413 Request Entity Too Large", "max_request_body_size"),
+        ("HTTP 400 Bad Request: http: request body too large", "max_request_body_size"),
+        ("RESOURCE_EXHAUSTED: grpc: received message larger than max (401 vs. 404)", "max_recv_msg_size_mib"),
+        ("RESOURCE_EXHAUSTED: grpc: received message after decompression larger than max 9", "max_recv_msg"),
+        ("RESOURCE_EXHAUSTED: SERVER: Received message larger than max (9 vs. 8)", "VALUE_LENGTH_LIMIT"),
+        ("HTTP 415 Unsupported Media Type", "OTEL_EXPORTER_OTLP_COMPRESSION=none"),
+        ("HTTP 400 Bad Request: unsupported Content-Encoding: gzip", "OTEL_EXPORTER_OTLP_COMPRESSION=none"),
+        (
+            'UNIMPLEMENTED: grpc: Decompressor is not installed for grpc-encoding "gzip"',
+            "OTEL_EXPORTER_OTLP_COMPRESSION=none",
+        ),
+        ("RESOURCE_EXHAUSTED: quota of 401 spans", "can be reached"),
         ("Connection refused", "can be reached"),
+        ("", "can be reached"),
     ],
 )
 def test_lost_line_gives_the_advice_that_fits(reason, advice):

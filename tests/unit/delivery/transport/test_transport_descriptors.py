@@ -132,6 +132,27 @@ def test_while_an_answer_is_awaited(link, take):
     assert "the application closed its descriptor" in answer.message
 
 
+def test_while_the_first_word_is_awaited(link, take):
+    """Nor is the silence of a gRPC peer taken for a port with TLS then."""
+    goon = threading.Event()
+
+    def handler(connection, peer):
+        peer.requests.append(connection.recv(65_536))
+        goon.wait(PATIENCE_S)
+        connection.sendall(b"word")
+
+    with Peer(handler) as peer:
+        transport = link(peer.url, protocol="grpc")
+        wait = in_thread(lambda: transport.send(b"body", timeout_s=PATIENCE_S))
+        eventually(lambda: peer.requests and transport._connection)
+        application = take(kept(transport))
+        goon.set()
+        answer = wait()
+
+    assert ("retry", True) == (answer.kind, application.untouched())
+    assert "the connection was lost (the application closed its descriptor)" == answer.message
+
+
 def test_while_a_connection_is_opened(link, monkeypatch, take):
     """A socket that is lost before it is connected is let go of."""
     taken = []

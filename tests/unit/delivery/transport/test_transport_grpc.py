@@ -81,6 +81,35 @@ def test_metadata(call):
     assert seen["user-agent"].startswith("otelkit/")
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, f"Basic {base64.b64encode(b'me:p@ss').decode()}"),
+        ({"Authorization": "Bearer mine"}, "Bearer mine"),
+    ],
+)
+def test_user_of_the_address(link, headers, expected):
+    """A user in the address becomes basic authentication, as over HTTP, unless a header says otherwise."""
+    seen = []
+
+    def export(body, context, details):
+        seen.extend(value for key, value in context.invocation_metadata() if key == "authorization")
+        return b""
+
+    with grpc_peer(export) as port:
+        transport = link(f"http://me:p%40ss@localhost:{port}", protocol="grpc", headers=headers)
+        assert "ok" == transport.send(b"body", timeout_s=10).kind
+    assert [expected] == seen
+
+
+def test_repeated_user_of_the_address(link):
+    """A server that repeats the credentials made of it does not bring them into a message."""
+    basic = base64.b64encode(b"user01:passw0rd").decode()
+    with grpc_peer(abort(grpc.StatusCode.UNAUTHENTICATED, f"no {basic}, passw0rd")) as port:
+        transport = link(f"http://user01:passw0rd@localhost:{port}", protocol="grpc")
+        assert "UNAUTHENTICATED: no ***, ***" == transport.send(b"body", timeout_s=10).message
+
+
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
 def test_sizes(call, size, compression):

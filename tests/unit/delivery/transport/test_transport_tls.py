@@ -6,6 +6,7 @@ import socket
 
 import grpc
 import pytest
+import trustme
 from peers import Peer, grpc_peer, http_peer, read_request, response, target
 
 from otelkit.delivery.transport import Answer
@@ -67,6 +68,82 @@ def test_server_without_tls(link, certificates):
         answer = link(peer.url.replace("http", "https")).send(b"", timeout_s=10)
     assert "retry" == answer.kind
     assert answer.message.startswith("TLS with localhost failed: ")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_advice_on_a_server_without_tls(link, protocol):
+    """https to a plain port: the message says to use http."""
+    with Peer(lambda connection, peer: [connection.recv(1_000), connection.sendall(response(400))]) as peer:
+        answer = link(peer.url.replace("http", "https"), protocol=protocol).send(b"", timeout_s=10)
+    assert answer.message.endswith("; a port without TLS would answer so: if it is one, use http://")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_advice_on_an_unknown_authority(link, certificates, protocol):
+    """A server that we do not trust: the variable with whom to trust is named."""
+    with http_peer(response(), context=certificates.context()) as peer:
+        answer = link(peer.url, protocol=protocol).send(b"", timeout_s=10)
+    assert "; set OTEL_EXPORTER_OTLP_CERTIFICATE to the certificate of its authority" in answer.message
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize(("shown", "alert"), [(False, "certificate required"), (True, "unknown ca")])
+def test_advice_on_a_refused_client(link, tmp_path, certificates, protocol, shown, alert):
+    """A server that does not trust us: the variables with the client's certificate are named."""
+    own = {}
+    if shown:
+        stranger = trustme.CA().issue_cert("client@test")
+        stranger.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+        own["client_certificate"] = str(tmp_path / "client.pem")
+
+    with http_peer(response(), context=certificates.context(ask_client=True)) as peer:
+        transport = link(peer.url, protocol=protocol, certificate=certificates.authority, **own)
+        answer = transport.send(b"", timeout_s=10)
+    assert ("retry", True) == (answer.kind, alert in answer.message)
+    assert "; set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY to what" in answer.message
+    assert "OTLP_CERTIFICATE" not in answer.message
+
+
+@pytest.mark.parametrize(
+    ("alert", "advised"),
+    [(code, True) for code in (42, 43, 44, 45, 46, 48, 49, 116)] + [(code, False) for code in (40, 70, 80)],
+)
+def test_advice_on_an_alert(link, monkeypatch, alert, advised):
+    """Each alert about our certificate has the advice, whole also with a service's long name; no other has."""
+
+    def handler(connection, peer):
+        connection.recv(65_536)
+        connection.sendall(bytes([0x15, 3, 3, 0, 2, 2, alert]))
+
+    with Peer(handler) as peer:
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        url = "https://opentelemetry-collector.observability.svc.cluster.local/v1/traces"
+        answer = link(url).send(b"", timeout_s=10)
+    assert " alert " in answer.message
+    assert advised == ("_CLIENT_CERTIFICATE and _CLIENT_KEY to what the server accepts" in answer.message)
+
+
+def test_no_advice_for_another_name(link, certificates, monkeypatch):
+    """A certificate for another name is no matter of whom to trust: the endpoint's name is."""
+    with http_peer(response(), context=certificates.context()) as peer:
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        url = peer.url.replace("localhost", "other.test")
+        answer = link(url, certificate=certificates.authority).send(b"", timeout_s=10)
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE" not in answer.message
+    assert answer.message.endswith("; use a name in the endpoint that it is made for")
+
+
+def test_no_advice_on_a_proxy(link, certificates, monkeypatch):
+    """A proxy that we do not trust is no matter of the endpoint's variables."""
+    with http_peer(response(), context=certificates.context()) as peer:
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        monkeypatch.setenv("HTTPS_PROXY", f"https://proxy.test:{peer.port}")
+        answer = link("https://collector.test/", certificate=certificates.authority).send(b"", timeout_s=10)
+    assert answer.message.startswith("the certificate of proxy.test is not trusted: ")
+    assert "OTEL_" not in answer.message
 
 
 def test_end_of_a_handshake(link):
@@ -147,8 +224,6 @@ def test_files_of_a_plain_connection():
 def test_renewed_files(link, tmp_path, certificates):
     """Files are read for each new connection: a renewed certificate needs no restart."""
     trusted = tmp_path / "ca.pem"
-    import trustme
-
     trustme.CA().cert_pem.write_to_path(str(trusted))
     with http_peer(response(), context=certificates.context()) as peer:
         transport = link(peer.url, certificate=str(trusted))
