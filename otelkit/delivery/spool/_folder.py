@@ -114,7 +114,7 @@ class Folder:
 
     def create(self, name: str) -> Handle:
         """A new, empty file of mode 0600."""
-        return Handle(os.open(name, _CREATE_FILE, 0o600, dir_fd=self.descriptor))
+        return Handle.open(name, _CREATE_FILE, folder=self._handle)
 
     def close_new(self, name: str, file: Handle) -> None:
         """Take back a file that could not be finished."""
@@ -163,7 +163,7 @@ class Folder:
             self.close_new(name, file)
 
     def _open(self, name: str) -> Handle:
-        return Handle(os.open(name, _OPEN_FILE, dir_fd=self.descriptor))
+        return Handle.open(name, _OPEN_FILE, folder=self._handle)
 
     def _takeable(self, name: str, file: Handle) -> bool:
         status = file.status()

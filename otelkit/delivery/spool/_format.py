@@ -49,6 +49,7 @@ _CRC = struct.Struct("<I")
 _CHUNK = 64 * 1024
 _CRC_CHUNK = 1024 * 1024
 _CRC_STEP = 5 * 1024
+_PATIENCE = 4  # times the size of a file, for sums of bodies that turn out broken
 
 Read = Callable[[int, int], bytes]
 """Reads at an offset so many bytes, fewer at the end of the file; never raises."""
@@ -179,7 +180,11 @@ def scan(read: Read, size: int, stamp: Stamp, *, start: int) -> Iterator[Found]:
     """Find the records of a file, whatever is in it; damage costs the records that it touches.
 
     After a record that is not whole the search goes on behind its header, not behind its supposed
-    end: a record torn by a crash may have whole ones behind it.
+    end: a record torn by a crash may have whole ones behind it. So bodies are summed more than once
+    when there is a broken one around them. What was written is broken once at most, and a file in
+    which broken bodies come to several times its size was made to keep us busy: in the rest of it
+    the search goes on behind the supposed end. So what is read is at most ten times the size, and a
+    little for small files.
 
     Args:
         read: Reads from the file.
@@ -187,30 +192,56 @@ def scan(read: Read, size: int, stamp: Stamp, *, start: int) -> Iterator[Found]:
         stamp: What the records carry.
         start: Where to begin.
     """
-    position = start
-    while (hit := _next(read, size, stamp, position)) is not None:
+    search = _Search(read, size, stamp)
+    position, patience = start, _PATIENCE * size + _CHUNK
+    while (hit := search.next(position)) is not None:
         offset, head = hit
-        end = offset + RECORD_HEADER + head.length
-        intact = end <= size and _crc(read, offset + RECORD_HEADER, head.length, stamp) == head.crc
+        position = offset + RECORD_HEADER
+        end = position + head.length
+        fits = end <= size
+        intact = fits and _crc(read, position, head.length, stamp) == head.crc
         yield Found(offset, head, intact)
-        position = end if intact else offset + RECORD_HEADER
+        if fits and not intact:
+            patience -= head.length
+        if intact or (fits and patience < 0):
+            position = end
 
 
-def _next(read: Read, size: int, stamp: Stamp, position: int) -> tuple[int, Head] | None:
-    """The first record header at or after ``position``."""
-    head = read_head(read(position, RECORD_HEADER), stamp)
-    if head is not None:
-        return position, head
-    while position + RECORD_HEADER <= size:
-        chunk = read(position, _CHUNK + RECORD_HEADER - 1)
-        at = chunk.find(_RECORD_MAGIC, 0, _CHUNK + len(_RECORD_MAGIC) - 1)
-        while at >= 0:
-            head = read_head(chunk[at : at + RECORD_HEADER], stamp)
+class _Search:
+    """Looks for record headers, from the beginning to the end; keeps the chunk that it looks through."""
+
+    def __init__(self, read: Read, size: int, stamp: Stamp) -> None:
+        self._read = read
+        self._size = size
+        self._stamp = stamp
+        self._begin = self._end = 0  # a header that begins between the two is in the chunk
+        self._chunk = b""
+
+    def next(self, position: int) -> tuple[int, Head] | None:
+        """The first record header at or after ``position``, which is not before the last one."""
+        if position >= self._end:  # most records follow one another
+            head = read_head(self._read(position, RECORD_HEADER), self._stamp)
             if head is not None:
-                return position + at, head
-            at = chunk.find(_RECORD_MAGIC, at + 1, _CHUNK + len(_RECORD_MAGIC) - 1)
-        position += _CHUNK
-    return None
+                return position, head
+        while position + RECORD_HEADER <= self._size:
+            if position >= self._end:
+                self._begin, self._end = position, position + _CHUNK
+                self._chunk = self._read(position, _CHUNK + RECORD_HEADER - 1)
+            hit = self._in_chunk(position - self._begin)
+            if hit is not None:
+                return hit
+            position = self._end
+        return None
+
+    def _in_chunk(self, start: int) -> tuple[int, Head] | None:
+        chunk, last = self._chunk, _CHUNK + len(_RECORD_MAGIC) - 1
+        at = chunk.find(_RECORD_MAGIC, start, last)
+        while at >= 0:
+            head = read_head(chunk[at : at + RECORD_HEADER], self._stamp)
+            if head is not None:
+                return self._begin + at, head
+            at = chunk.find(_RECORD_MAGIC, at + 1, last)
+        return None
 
 
 def _crc(read: Read, offset: int, length: int, stamp: Stamp) -> int | None:

@@ -6,6 +6,9 @@ what it stands for, and one that stands for something else is forgotten, not clo
 
 Asking costs one or two microseconds, and the interpreter's lock for a moment, so it is done where it
 must be and not more often.
+
+A forked child has all descriptors of its parent, and with them the locks. So each is known here from
+before it is locked, and the child can close it, whatever the parent was about to do with it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,11 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["Handle"]
+from otelkit.delivery.spool import _forks
+
+__all__ = ["Handle", "close_inherited"]
+
+_TRIES = 100  # in case somebody forks all the time, or a fork waits for us
 
 _latest: dict[int, Handle] = {}  # by number: a second opening says that the first was closed by others
 
@@ -29,13 +36,41 @@ class Handle:
             checksum.
     """
 
-    __slots__ = ("_identity", "unasked")
+    __slots__ = ("_identity", "_pid", "unasked")
 
     def __init__(self, number: int) -> None:
         status = os.fstat(number)
         self.unasked = number
         self._identity = (status.st_dev, status.st_ino)
+        self._pid = os.getpid()
         _latest[number] = self
+
+    @classmethod
+    def open(cls, name: str, flags: int, *, folder: Handle) -> Handle:
+        """Open a file of a folder to lock it; what is made has mode 0600.
+
+        The child of a fork that comes after the system has opened the file and before it is known here
+        never closes it, and would have its lock too. So then it is opened once more: the copy in the
+        child is never locked. What remains are the forks that `_forks` does not notice, and one that
+        is still under way after a hundred tries.
+        """
+        for _ in range(_TRIES):
+            mark = _forks.now()
+            handle = cls._open(name, flags, folder)
+            if _forks.none_since(mark):
+                return handle
+            handle.close()
+            flags &= ~(os.O_CREAT | os.O_EXCL)
+        return cls._open(name, flags, folder)
+
+    @classmethod
+    def _open(cls, name: str, flags: int, folder: Handle) -> Handle:
+        number = os.open(name, flags, 0o600, dir_fd=folder.number)
+        try:
+            return cls(number)
+        except BaseException:
+            os.close(number)
+            raise
 
     def status(self) -> os.stat_result:
         """What the file system says now of what was opened.
@@ -90,3 +125,15 @@ class Handle:
 
     def _is(self, status: os.stat_result) -> bool:
         return (status.st_dev, status.st_ino) == self._identity
+
+    @property
+    def inherited(self) -> bool:
+        """Whether it was opened by another process, of which this one is a fork."""
+        return self._pid != os.getpid()
+
+
+def close_inherited() -> None:
+    """In a forked child: close what its parents have opened, also what stood in no list yet."""
+    for handle in tuple(_latest.values()):
+        if handle.inherited:
+            handle.close()

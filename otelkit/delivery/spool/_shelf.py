@@ -6,6 +6,7 @@ from pathlib import Path
 
 from otelkit.delivery.spool._file import Hold, LockedFile
 from otelkit.delivery.spool._folder import Folder
+from otelkit.delivery.spool._handle import close_inherited
 from otelkit.delivery.spool._name import Name
 from otelkit.delivery.spool._words import SpoolError
 
@@ -142,10 +143,11 @@ class Shelf:
         self._close_folder()
 
     def abandon(self) -> None:
-        """Close all descriptors; no file changes."""
+        """Close all descriptors, in a forked child those of all its parent's spools; no file changes."""
         for file in (*self.files, *self.loading):
             file.abandon()
         self._close_folder()
+        close_inherited()
 
     def _close_folder(self) -> None:
         if self._folder is not None:

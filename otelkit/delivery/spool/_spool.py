@@ -29,6 +29,8 @@ _RECYCLE_BYTES = _MIB
 _FILE_BYTES = 4 * _MIB
 _FILES_PER_SPOOL = 64  # each of ours is an open descriptor
 _FILES_PER_BATCH = 256
+_SEARCH_BYTES = 16 * _MIB  # what is searched of each signal at once; the sender waits for it
+_SEARCH_BYTES_PER_FILE = 64 * 1024  # files with nothing in them are work, too
 _FILES_PER_AGE = 24  # a file takes records for this part of the greatest age, so that its age is theirs
 _TEMPORARY_AGE_NS = 3600 * 10**9
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -328,8 +330,8 @@ class Spool:
     def adopt(self) -> Mapping[str, int]:
         """Take over the files of dead processes that had one of our identities. Never raises.
 
-        At most 16 of each signal at once, the oldest, as each is an open descriptor; `read` takes
-        over the others as those are settled.
+        At most 16 of each signal at once, the oldest, as each is an open descriptor, and no more when
+        16 MiB of a signal have been searched; `read` takes over the others as those are settled.
 
         Returns:
             The items taken over by this call, by signal: the unsettled ones. Those among them that
@@ -343,14 +345,17 @@ class Spool:
         return self._adopt_more(self._identities)
 
     def _adopt_more(self, signals: Iterable[str]) -> dict[str, int]:
-        """Adopt of what was found as many as may be open at once."""
+        """Adopt of what was found as many as may be open, and as much as may be searched, at once."""
         adopted: dict[str, int] = {}
         for signal in signals:
-            while (name := self._estate.next(signal)) is not None:
+            searched = 0
+            while searched < _SEARCH_BYTES and (name := self._estate.next(signal)) is not None:
+                searched += _SEARCH_BYTES_PER_FILE
                 file = self._estate.take(name)
                 if file is None:
                     continue
                 loaded = file.load()
+                searched += file.end
                 items = loaded.items + loaded.damaged_items
                 if self._keep_loaded(file, loaded) and items:
                     adopted[signal] = adopted.get(signal, 0) + items

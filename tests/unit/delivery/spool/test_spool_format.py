@@ -134,6 +134,87 @@ def test_supposed_length_is_never_believed():
     assert scanned(head + bytes(100)) == []
 
 
+class Costly:
+    """A file in memory that counts what is read of it."""
+
+    def __init__(self, data):
+        self.data = data
+        self.bytes = 0
+
+    def read(self, at, size):
+        found = self.data[at : at + size]
+        self.bytes += len(found)
+        return found
+
+    def scanned(self):
+        return list(_format.scan(self.read, len(self.data), STAMP, start=0))
+
+
+def header(length, *, crc=12345):
+    head = _format._RECORD.pack(_format._RECORD_MAGIC, 1, 1, 0, length, 1, 0, crc)
+    return head + _format._CRC.pack(zlib.crc32(head, STAMP.salt))
+
+
+def test_headers_before_one_another_do_not_multiply_the_reading():
+    """Of a file in which every header promises the rest of the file no byte is read more than ten times."""
+    size = 1 << 19
+    file = Costly(b"".join(header(size - at - RECORD_HEADER) for at in range(0, size, RECORD_HEADER)))
+    file.scanned()
+
+    assert 10 * size >= file.bytes
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.tuples(st.just("header"), st.sampled_from([0, 1, 100, 5_000, 60_000])),
+        st.tuples(st.just("to the end"), st.integers(-40, 300)),
+        st.tuples(st.just("record"), st.binary(max_size=60)),
+        st.tuples(st.just("bytes"), st.binary(max_size=60)),
+        st.tuples(st.just("bytes"), st.just(_format._RECORD_MAGIC)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def crafted(pieces, times):
+    """The pieces over and over, with right checksums of the headers."""
+    sizes = {"header": RECORD_HEADER, "to the end": RECORD_HEADER}
+    size = times * sum(
+        sizes.get(kind) or len(how) + RECORD_HEADER * (kind == "record") for kind, how in pieces
+    )
+    data = bytearray()
+    for kind, how in pieces * times:
+        if kind == "header":
+            data += header(how)
+        elif kind == "to the end":
+            data += header(max(0, size - len(data) - RECORD_HEADER - how))
+        elif kind == "record":
+            data += records([how])[0]
+        else:
+            data += how
+    return bytes(data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PIECES, st.integers(1, 2000))
+def test_reading_is_bounded_by_the_size(pieces, times):
+    """However a file was crafted, what is read of it is some times its size; no record is found twice."""
+    file = Costly(crafted(pieces, times))
+    found = [(item.offset, RECORD_HEADER + item.head.length) for item in file.scanned() if item.intact]
+
+    assert 10 * len(file.data) + 4 * 65536 >= file.bytes
+    assert all(at + size <= following for (at, size), (following, _) in zip(found, found[1:]))
+
+
+def test_many_broken_bodies_hide_no_record():
+    """A file in which every body but the last is broken, and every header is there twice, loses none."""
+    *broken, last = records([bytes([number]) * 5000 for number in range(100)])
+    data = b"".join(record[:RECORD_HEADER] + record[:-1] + b"\xff" for record in broken) + last
+
+    assert [100] == [item.head.items for item in scanned(data) if item.intact]
+
+
 def test_newest_readable_cursor_counts():
     """Of the two places of the cursor the newer one counts; a torn one leaves the older."""
     data = bytearray(_format.pack_file_header(STAMP))

@@ -5,6 +5,7 @@ from spooling import drain, files, numbered, parcel
 
 from otelkit.delivery.spool import Evicted, Spool
 from otelkit.delivery.spool._estate import _AT_ONCE
+from otelkit.delivery.spool._name import Name
 
 HEIR = """
 import resource
@@ -89,6 +90,28 @@ def test_files_found_may_be_gone_when_it_is_their_turn(spool_in, folder):
     assert [*range(16), *range(32, 60)] == numbered(drain(first))
     assert list(range(16, 32)) == numbered(drain(second))
     assert (88, 32) == (first.tallies()["traces"].adopted, second.tallies()["traces"].adopted)
+
+
+def planted(spool, folder, number, *, size):
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / Name(spool._identities["traces"], "traces", number, 1, number).text
+    path.touch(mode=0o600)
+    os.truncate(path, size)
+
+
+@pytest.mark.parametrize("size, at_once", [(0, 256), (9 * 2**20, 2), (17 * 2**20, 1)])
+def test_files_with_nothing_in_them_do_not_hold_up_the_sender(spool_in, folder, size, at_once):
+    """However many and large they are, a look ends after 16 MiB or 256 files; a later one finds the good."""
+    spool = spool_in(folder, max_age_s=10**10)
+    for number in range(2 * at_once + 1):
+        planted(spool, folder, number, size=size)
+    left_behind(spool_in, folder, [7])
+
+    assert {} == spool.adopt()
+    assert at_once + 2 == len(files(folder))
+    assert spool.read("traces", backlog=True, max_bytes=400) is None
+    assert 2 == len(files(folder))
+    assert [7] == numbered(drain(spool) + drain(spool))
 
 
 def test_closed_spool_adopts_no_more(spool_in, folder):
