@@ -10,6 +10,8 @@ SIGINT becomes KeyboardInterrupt and ends by atexit, so it is left alone.
   the signal again, to the default action. The exit status is the one of the signal, as without us.
 - A handler of the application's runs at once, as without us; a flush runs beside it. What the
   application does until it ends is still taken and sent by atexit.
+- Process 1 of a container has no default action: the kernel ignores the signal, and the program goes
+  on, as without us. A flush runs beside it.
 - uvicorn restores the earlier handlers when its server has shut down and raises the signal again.
   If they were there before us, our handler is the earlier one; raised there it may wait, and does,
   so that nothing that stands after the server runs. If the server is already running (init at
@@ -129,12 +131,23 @@ class _Handler:
             _beside(_flush)
             self._earlier(number, frame)
             return
+        if _goes_on():
+            _beside(_flush)
+            return
         again, _pending = _pending is not None, number
         if not again and _raised_by_uvicorn(frame):
             _shutdown(hurry=True)
         elif not again and (_exiting or _beside(_shutdown_and_signal)):
             return
         _default(number)  # shut down, or asked a second time
+
+
+def _goes_on() -> bool:
+    """Whether the default action does nothing to this process: it is the first of its PID namespace.
+
+    Source: pid_namespaces(7), "The namespace init process".
+    """
+    return os.getpid() == 1
 
 
 def _default(number: int) -> None:
@@ -184,7 +197,7 @@ class _EndFirst(list[int]):
     """
 
     def __reversed__(self) -> Iterator[int]:
-        if any(signal.getsignal(number) is signal.SIG_DFL for number in self):
+        if not _goes_on() and any(signal.getsignal(number) is signal.SIG_DFL for number in self):
             _shutdown(hurry=True)
         return super().__reversed__()
 

@@ -77,6 +77,8 @@ class Courier(Room):
         self._packed_bytes = 0
         self._due = 0.0
         self._urgent = False
+        self._secures = False
+        self._closes = False
         self._no_pause_until = 0.0
         super().__init__(Worker(name="otelkit-courier", work=self._round, end=self._last_round))
 
@@ -110,6 +112,8 @@ class Courier(Room):
                     self._pack(lane, batch, size)
         finally:
             self.hurry()
+            if not self.alive:  # the end has come meanwhile
+                self._put_away()
         return True
 
     def _takes_more(self) -> bool:
@@ -137,26 +141,47 @@ class Courier(Room):
         """Take a parcel that somebody else has packed (metrics)."""
         self._keep(parcel)
         self.hurry()
-        if not self._worker.alive:  # it comes after the end
+        if not self._worker.alive:  # the end has come before
             self._put_away()
 
-    def pack_rest(self, *, deadline: float) -> None:
-        """On the closing thread, where the courier's has ended: pack and put away what it left.
+    def secure(self, *, deadline: float) -> None:
+        """Have everything put away, and what waits in memory written to disk, where there is one.
 
         Args:
-            deadline: In monotonic seconds; nothing is begun after it.
+            deadline: In monotonic seconds. Only the courier's thread waits for a disk that hangs.
         """
+        self._secures = True
         if self._worker.alive:
-            return
+            self._worker.wait(self._worker.ask(), deadline=deadline)
+        else:
+            self._pack_rest(deadline)
+            self._secure()
+
+    def close(self, *, deadline: float) -> None:
+        """Put the rest away, let go of the depot, and end the thread.
+
+        Args:
+            deadline: In monotonic seconds; a disk that hangs is not waited for any longer. Where the
+                thread has ended before, this one does its work, and begins nothing after the deadline.
+        """
+        self._closes = True
+        if self._worker.alive:
+            self._worker.stop(deadline=deadline)
+        else:
+            self._pack_rest(deadline)
+            self._close_depot()
+
+    def count_rest(self) -> None:
+        """Enter into the books what others have packed too late."""
+        if not self._worker.alive:
+            self._put_away()
+
+    def _pack_rest(self, deadline: float) -> None:
         while SYSTEM_CLOCK.monotonic() < deadline and self._serve_left():
             pass
         for lane in self._lanes:
             while SYSTEM_CLOCK.monotonic() < deadline and (taken := lane.queue.take_sized())[0]:
                 self._pack(lane, *taken)
-        self._put_away()
-
-    def put_rest(self) -> None:
-        """At the very end, on the closing thread: put away what is packed, whoever has packed it."""
         self._put_away()
 
     # -- the thread -----------------------------------------------------------------------------
@@ -170,6 +195,8 @@ class Courier(Room):
         for lane in self._lanes:
             worked = self._serve(lane) or worked
         worked = self._put_away() or worked
+        if asked and self._secures:
+            self._secure()
         if worked:
             self._due = SYSTEM_CLOCK.monotonic() + TICK_S
             return TICK_S
@@ -185,6 +212,16 @@ class Courier(Room):
         while self._serve_left() or any(self._serve(lane) for lane in self._lanes):
             pass
         self._put_away()
+        if self._closes:
+            self._close_depot()
+
+    def _secure(self) -> None:
+        if self._depot is not None:
+            self._depot.rescue()
+
+    def _close_depot(self) -> None:
+        if self._depot is not None:
+            self._depot.close()
 
     def _serve_left(self) -> bool:
         """Pack a batch that a helper has left; whether there was one."""

@@ -12,6 +12,7 @@ is on disk and cannot leave now is sent by the next process.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,6 +39,7 @@ INTERRUPTED_S = 0.2  # for the threads to lay down what they have in hand, when 
 
 _REPEAT_S = 60.0
 _START_FAILED_S = 1.0
+_DISK_S = 0.08  # for the last step on disk, also where the time is over
 _RETIRED_GRACE_S = 1.0  # for calls that were under way when the new runtime took over
 _RETIRED_CLOSE_S = 10.0
 _RETIRED_TICK_S = 0.2
@@ -207,14 +209,26 @@ class Dispatch:
         """Say what was lost since it was said last, if anything, in one line (at most one a minute)."""
         counts = self.counts()
         for guessed in (False, True):
-            concerned = {signal: counts[signal] for signal in counts if (signal in self._guessed) is guessed}
+            concerned = {
+                signal: self._worth_a_line(signal, count)
+                for signal, count in counts.items()
+                if (signal in self._guessed) is guessed
+            }
             self._say_losses(concerned, guessed=guessed, final=final)
+
+    def _worth_a_line(self, signal: str, count: Counts) -> Counts:
+        """Without what comes after the end, as in the last moments of a program that is stopped.
+
+        And without what a guess has cost: that nobody listens there is said by the sender.
+        """
+        dropped = {**count.dropped, "shutdown": count.dropped.get("shutdown", 0) - self._queues[signal].late}
+        if signal in self._guessed:
+            dropped["export_failed"] = 0
+        return dataclasses.replace(count, dropped={name: n for name, n in dropped.items() if n > 0})
 
     def _say_losses(self, counts: Mapping[str, Counts], *, guessed: bool, final: bool) -> None:
         """Say it once only where the destination is a guess."""
-        lost = sum(count.lost + (count.in_flight if final else 0) for count in counts.values())
-        if guessed:  # that nobody listens is said by the sender
-            lost -= sum(count.dropped.get("export_failed", 0) for count in counts.values())
+        lost = sum(count.lost + (count.queued + count.in_flight if final else 0) for count in counts.values())
         kept = final and any(count.spooled for count in counts.values())
         if lost <= self._said[guessed] and not kept:
             return
@@ -239,18 +253,25 @@ class Dispatch:
         if self._puller is None or pulled is None:
             return done
         # A callback of the application's may hang: half of the time is for the others.
-        half = SYSTEM_CLOCK.monotonic() + (deadline - SYSTEM_CLOCK.monotonic()) / 2
-        if not self._puller.wait(pulled, deadline=half):
+        if not self._puller.wait(pulled, deadline=_half_way(deadline)):
             return False
         return self._courier.wait(self._courier.ask(), deadline=deadline) and done
 
     def _deliver_rest(self, deadline: float, *, hurry: bool) -> bool:
-        put_away = self._put_away(deadline)
-        self._courier.pack_rest(deadline=deadline)
-        if self._depot is not None:
-            self._depot.rescue()
+        put_away, before = self._put_away(deadline), self._came()
+        self._courier.secure(deadline=deadline)
         safe = self._depot is not None and self._depot.safe
-        return self._leave(deadline, hurry=hurry and safe) and put_away
+        left = self._leave(deadline, hurry=hurry and safe)
+        self._stop_taking()
+        if hurry or self._came() > before:  # the application has gone on meanwhile
+            put_away = self._put_away(deadline) and put_away
+            left = left and self._leave(deadline, hurry=hurry and safe)
+        return left and put_away
+
+    def _came(self) -> int:
+        """How many spans and log records have come so far."""
+        counts = self.counts()
+        return sum(counts[signal].created for signal in counts if signal != "metrics")
 
     def _leave(self, deadline: float, *, hurry: bool = False) -> bool:
         """Everything in the depot to the receiver, and what the guests have."""
@@ -268,42 +289,35 @@ class Dispatch:
     def _end(self, deadline: float) -> None:
         """Let go of everything, room by room; neither a failure nor a Ctrl-C keeps one from it."""
         interruption: BaseException | None = None
-        now = SYSTEM_CLOCK.monotonic()
-        half = now + (deadline - now) / 2
+        half = _half_way(deadline)
         steps: Sequence[Callable[[float], object]] = (
             lambda _: self._sender and self._sender.close(deadline=half),
-            lambda _: self._stop_taking(),
-            lambda until: self._courier.stop(deadline=until),
-            # Late: a callback that hangs holds up nobody else.
-            lambda until: self._puller and self._puller.stop(deadline=until),
-            lambda until: self._courier.pack_rest(deadline=until),
+            lambda _: self._let_go(),
+            # Not longer: a callback that hangs holds up nobody else.
+            lambda until: self._puller and self._puller.stop(deadline=_half_way(until)),
+            lambda until: self._courier.close(deadline=max(until, SYSTEM_CLOCK.monotonic() + _DISK_S)),
             lambda _: self._drop_rest(),
-            lambda _: self._courier.put_rest(),
+            lambda _: self._courier.count_rest(),
             lambda until: self._guests.close(deadline=until),
-            lambda _: self._close_depot(),
         )
         for step in steps:
-            try:
-                with _guard.guard("dispatch.end"):
-                    step(deadline)
-            except BaseException as error:
-                interruption, deadline = error, min(deadline, SYSTEM_CLOCK.monotonic() + INTERRUPTED_S)
+            for _once_more in range(2):
+                try:
+                    with _guard.guard("dispatch.end"):
+                        step(deadline)
+                    break
+                except BaseException as error:
+                    interruption, deadline = error, min(deadline, SYSTEM_CLOCK.monotonic() + INTERRUPTED_S)
         if interruption is not None:
             raise interruption
 
     def _stop_taking(self) -> None:
-        self.released = True
         for queue in self._queues.values():
             queue.shut()
 
-    def _close_depot(self) -> None:
-        if self._depot is None:
-            return
-        try:
-            self._depot.close()
-        except BaseException:  # Ctrl-C: what it has left is closed now
-            self._depot.close()
-            raise
+    def _let_go(self) -> None:
+        self.released = True
+        self._stop_taking()
 
     def _drop_rest(self) -> None:
         for queue in self._queues.values():
@@ -314,3 +328,9 @@ class Dispatch:
 
     def _left(self) -> int:
         return sum(count.waiting for count in self.counts().values())
+
+
+def _half_way(deadline: float) -> float:
+    """The middle of the time that is left."""
+    now = SYSTEM_CLOCK.monotonic()
+    return now + (deadline - now) / 2

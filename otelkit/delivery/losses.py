@@ -41,11 +41,13 @@ def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: 
     """
     gone, kept = [], []
     for signal, count in counts.items():
-        lost = count.lost + (count.in_flight if final else 0)
+        reasons = {**count.dropped, "rejected": count.rejected}
+        if final:  # by a thread that hangs
+            reasons["still on the way"] = count.queued + count.in_flight
+        lost = sum(reasons.values())
         if lost:
-            reasons = {**count.dropped, **({"rejected": count.rejected} if count.rejected else {})}
-            told = ", ".join(f"{name} {number}" for name, number in sorted(reasons.items()))
-            gone.append(f"{_counted(lost, signal)} ({told or 'still being sent'})")
+            told = ", ".join(f"{name} {number}" for name, number in sorted(reasons.items()) if number)
+            gone.append(f"{_counted(lost, signal)} ({told})")
         if final and count.spooled:
             kept.append(_counted(count.spooled, signal))
     if not gone and not kept:

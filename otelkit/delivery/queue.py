@@ -48,6 +48,7 @@ class Queue(Generic[T]):
         ledger: The books of the signal.
         batch_size: As given.
         asleep: Set by the reader before it sleeps until it is called.
+        late: How many items came after it was shut.
 
     Args:
         memory: The bytes that all queues share.
@@ -82,6 +83,7 @@ class Queue(Generic[T]):
         self._closed = False
         self._over = False
         self.asleep = True
+        self.late = 0
 
     def put(self, item: T) -> bool:
         """Accept ``item``; False when it was dropped (and counted)."""
@@ -155,6 +157,7 @@ class Queue(Generic[T]):
     def _room(self) -> bool:
         """Whether there is room after all; else the item is counted as lost."""
         if self._closed:
+            self.late += 1
             self.ledger.drop(1, "shutdown")
             return False
         relieved = False

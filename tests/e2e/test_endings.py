@@ -222,6 +222,71 @@ def test_sigterm_with_a_dead_collector_ends_in_time():
     assert any("not delivered" in line for line in ended.stderr.splitlines())
 
 
+FIRST_PROCESS = """
+import otelkit, os, sys
+otelkit.init(service_name="shop")
+with otelkit.span("before"): pass
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+with otelkit.span("after"): pass
+print("went on", otelkit.flush(30), flush=True)
+"""
+IN_A_NAMESPACE = f"""
+import ctypes, signal, subprocess, sys
+CLONE_NEWPID = 0x20000000
+if ctypes.CDLL(None).unshare(CLONE_NEWPID) != 0:
+    sys.exit("the kernel grants no PID namespace")
+pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+with subprocess.Popen([sys.executable, "-c", {FIRST_PROCESS!r}], **pipes) as child:
+    print(child.stdout.readline(), flush=True)
+    child.send_signal(signal.SIGTERM)
+    print(child.communicate("go")[0], child.returncode, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PID namespaces")
+def test_process_1_of_a_container_goes_on_after_sigterm():
+    """The kernel ignores the default action there; so the telemetry of what follows is delivered, too."""
+    with Sink() as sink:
+        ended = run(IN_A_NAMESPACE, env=environment(sink))
+        if "grants no PID namespace" in ended.stderr:
+            pytest.skip("the kernel grants this user no PID namespace")
+
+        assert ["1", "went", "on", "True", "0"] == ended.stdout.split(), ended.stderr
+        assert ["before", "after"] == [span.name for span in sink.spans]
+
+
+HANGING_DISK = """
+import os, threading, time, otelkit
+hung = threading.Event()
+pwrite = os.pwrite
+def hang(number, data, offset):
+    if hung.is_set():
+        time.sleep(60)
+    return pwrite(number, data, offset)
+os.pwrite = hang
+runtime = otelkit.init(service_name="shop")
+with otelkit.span("kept"): pass
+otelkit.flush(5)
+hung.set()
+with otelkit.span("in memory"): pass
+print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_disk_that_hangs_does_not_hold_up_the_end(stopped):
+    """Neither atexit nor SIGTERM waits for it longer than for a receiver that hangs; what waits is said."""
+    waiting = "time.sleep(60)" if stopped else ""
+    with Sink("refuse") as sink, Program(HANGING_DISK + waiting, env=environment(sink)) as program:
+        program.wait_for_line("ready")
+        ended = program.stop(signal.SIGTERM) if stopped else program.wait(timeout_s=30)
+
+    assert (-signal.SIGTERM if stopped else 0) == ended.code
+    assert ended.seconds < 30
+    assert "not delivered" in ended.stderr
+
+
 def test_only_signals_with_an_endpoint_are_kept_on_disk(tmp_path):
     """With an endpoint of the traces alone, what the others would send to localhost never fills a disk."""
     with Sink("refuse") as sink:

@@ -400,7 +400,7 @@ def test_what_a_dead_courier_left_is_packed_at_the_end(room):
     made.courier._left.append((made.courier._lanes[0], ["A"], 1))
     for item in "BCDEF":
         made.queue.put(item)
-    made.courier.pack_rest(deadline=soon())
+    made.courier.secure(deadline=soon())
 
     assert (list("abcdef"), 0) == (made.kept(), made.queue.counts().queued)
 
@@ -410,7 +410,7 @@ def test_a_living_courier_packs_for_itself(room):
     made = room()
     made.hold()
     made.queue.put("a")
-    made.courier.pack_rest(deadline=soon())
+    made.courier.secure(deadline=soon())
 
     assert 1 == len(made.queue)
 
@@ -458,7 +458,7 @@ def test_what_helpers_left_is_put_away_at_the_end(room):
     ledger = made.depot._ledgers["metrics"]
     ledger.take(1)
     made.courier.add(Parcel("metrics", 1, b"x", 0))
-    made.courier.put_rest()
+    made.courier.count_rest()
 
     assert (1, 0) == (ledger.snapshot(queued=0).queued, ledger.snapshot(queued=0).in_flight)
 
@@ -550,7 +550,7 @@ def test_the_count_of_packed_bytes_does_not_drift(room, turn):
     made = room(start=False)
     made.courier._depot = Away()
     made.courier.add(Parcel("metrics", 0, Interrupted(b"123456"), 0))
-    made.courier.put_rest()
+    made.courier.count_rest()
 
     assert (0, 0) == (made.courier._packed_bytes, made.memory.used)
 
@@ -564,4 +564,4 @@ def test_the_end_beside_a_round_is_no_error(room):
             return True  # the other thread has taken the last one since
 
     made.courier._packed = Emptied()
-    made.courier.put_rest()
+    made.courier.count_rest()

@@ -382,11 +382,45 @@ def test_what_comes_during_the_end_is_kept_on_disk(house, disk):
     made = house(spool=disk(), answers=[RETRY])
     queue = made.queues["traces"]
     shut = queue.shut
-    queue.shut = lambda: (queue.put("late"), shut())
+    queue.shut = lambda: (setattr(queue, "shut", shut), queue.put("late"), shut())
     made.put("a")
     made.dispatch.close(timeout_s=0.3)
 
     assert ({}, 2) == (made.counts().dropped, made.counts().spooled)
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_disk_that_hangs_does_not_hold_up_the_end(house, disk, gate, always):
+    """Only the courier's thread waits for the disk; the end has its deadline, and the books add up."""
+    spool = disk()
+    made = house(spool=spool, always=always, deaf=True)
+    made.transport.open.clear()
+    append = spool.append
+    spool.append = lambda parcels: (gate.wait(30), append(parcels))
+    made.put("a", "b")
+
+    assert made.dispatch.close(timeout_s=0.3) is False
+    assert not gate.is_set()
+    gate.set()
+    made.courier.stop(deadline=time.monotonic() + 5)
+    assert 2 == made.counts().spooled
+
+
+def test_what_is_measured_during_the_end_is_collected(house, disk, gate):
+    """While spans come, metrics are collected once more after the wait for the receiver."""
+    collected = []
+
+    def collect():
+        collected.append(f"m{len(collected)}")
+        return collected[-1], 1
+
+    made = house(spool=disk(), answers=[RETRY], collect=collect)
+    made.put("a")
+    drain = made.sender.drain
+    made.sender.drain = lambda **given: (made.put("late"), drain(**given))[1]
+    made.dispatch.close(timeout_s=2)
+
+    assert (["m0", "m1"], 2, 2) == (collected, made.counts().spooled, made.counts("metrics").spooled)
 
 
 def test_what_the_courier_had_in_hand_at_the_end_is_counted(house, gate):
@@ -505,10 +539,12 @@ def test_ctrl_c_before_all_is_packed_loses_nothing(house, disk):
 
 @pytest.mark.parametrize("step", ["rescue", "close"])
 def test_ctrl_c_while_it_writes_loses_nothing(house, disk, step):
-    """What is being written to disk then is written once more."""
+    """On the closing thread, where the courier's has died: what is being written then is written once more."""
     spool = disk()
     made = house(spool=spool, always=False, deaf=True)
     made.transport.open.clear()
+    made.courier._worker._end = None
+    made.courier._worker.stop(deadline=time.monotonic() + 5)
     made.put("a", "b")
     append, interruptions = spool.append, [interrupt]
     spool.append = lambda parcels: interruptions.pop()() if interruptions else append(parcels)
@@ -521,7 +557,7 @@ def test_ctrl_c_while_it_writes_loses_nothing(house, disk, step):
     assert ({}, 2, 0) == (made.counts().dropped, made.counts().spooled, made.counts().queued)
 
 
-@pytest.mark.parametrize("where", ["sender.close", "courier.stop", "puller.stop", "guests.close"])
+@pytest.mark.parametrize("where", ["sender.close", "courier.close", "puller.stop", "guests.close"])
 def test_ctrl_c_at_one_step_of_the_end_is_none_at_the_others(house, disk, where):
     """Whichever room it comes at, the others are let go of, within a moment."""
     made = house(spool=disk(), answers=[RETRY], collect=lambda: (None, 0))

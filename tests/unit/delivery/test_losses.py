@@ -49,7 +49,7 @@ def test_lost_line_names_signals_reasons_and_place():
     assert "http://collector:4318 so far" in so_far
     assert "lost: 1 span (rejected 1); 3 log records (evicted 1, queue_full 2)" in so_far
     assert "kept on disk" not in so_far
-    assert "1 metric point (still being sent)" in final
+    assert "1 metric point (still on the way 1)" in final
     assert "kept on disk for the next process: 4 log records" in final
 
 
