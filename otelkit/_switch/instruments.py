@@ -20,6 +20,7 @@ from otelkit._otel import reentry
 from otelkit._switch.cardinality import DEFAULT_LIMIT, Cardinality
 from otelkit.processors.context import current
 from otelkit.processors.limits import metric_attributes
+from otelkit.processors.plain import class_name
 
 __all__ = [
     "Counter",
@@ -86,8 +87,8 @@ def _record_repaired(
     number = _number(amount)
     if number is None:
         _guard.say(
-            f"the instrument {name} was given {type(amount).__name__} as a value, which is no finite number; "
-            "the measurement is left out.",
+            f"the instrument {name} was given {class_name(type(amount))} as a value, which is no finite "
+            "number; the measurement is left out.",
             key=f"instrument:{name}:value",
         )
         return

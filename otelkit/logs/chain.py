@@ -13,7 +13,7 @@ from otelkit.logs.event import Code, Event, Ids
 from otelkit.logs.failure import ExcInfo, failure_of
 from otelkit.processors.context import suppressed
 from otelkit.processors.exceptions import stand_in
-from otelkit.processors.limits import for_json, safe_str, snapshot
+from otelkit.processors.limits import MAX_LENGTH, for_json, safe_str, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +39,7 @@ class Chain:
         render: Makes our line of an event.
         mode: Whose formats are in force; see the package.
         owns_root: Whether records of the standard library are written by us.
+        max_length: How many characters one text of an event keeps.
     """
 
     redactor: Redactor
@@ -46,6 +47,7 @@ class Chain:
     render: Callable[[Event], str]
     mode: Mode
     owns_root: bool
+    max_length: int = MAX_LENGTH
 
     def event(
         self,
@@ -78,7 +80,9 @@ class Chain:
         context = get_current()
         text, text_changed = self.text(body)
         shown, hidden = self.fields({**bound, **fields} if bound else fields)
-        failure = None if exc_info is None else failure_of(exc_info, self.redactor)
+        failure = (
+            None if exc_info is None else failure_of(exc_info, self.redactor, max_length=self.max_length)
+        )
         return Event(
             time_ns=time_ns,
             level=level,
@@ -95,12 +99,13 @@ class Chain:
             bound=tuple(bound),
             stack=None if stack is None else self.redactor.text(stack),
             code=code,
+            max_length=self.max_length,
         )
 
     def text(self, body: object) -> tuple[str, bool]:
         """The text of a message without secrets, and whether that is another than its own."""
         failures: list[BaseException] = []
-        plain = snapshot(body, failures=failures)
+        plain = snapshot(body, max_length=self.max_length, failures=failures)
         told = bool(failures) and _told_otherwise(failures)
         if type(plain) is not str:
             shown = self.redactor.value("", plain)
@@ -120,11 +125,15 @@ class Chain:
             if type(key) is not str or not key:
                 named = {safe_str(key) or "_": value for key, value in given.items()}
                 return self.fields(named)
-            if type(value) not in _PLAIN:
-                plain[key] = snapshot(value, failures=failures)
-                if failures:
-                    told += [key] if _told_otherwise(failures) else ()
-                    failures.clear()
+            try:
+                if type(value) in _PLAIN:
+                    continue
+                plain[key] = snapshot(value, max_length=self.max_length, failures=failures)
+            except Exception:  # a class whose own class makes no hash of it
+                plain[key] = snapshot(value)
+            if failures:
+                told += [key] if _told_otherwise(failures) else ()
+                failures.clear()
         shown = self.redactor.fields(plain)
         if shown is plain and not told:
             return plain, {}

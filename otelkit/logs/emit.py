@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from otelkit import _guard, _otel
 from otelkit.logs.levels import severity
 from otelkit.logs.running import BUSY, LOCAL
-from otelkit.processors.limits import MAX_LENGTH, log_value
+from otelkit.processors.limits import uniform
 from otelkit.processors.redact import Shaped
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ def emit(event: Event) -> None:
 
 def _attributes(event: Event) -> Shaped:
     attributes = Shaped(event.fields)
+    length = event.max_length
     for name, value in event.fields.items():
         if type(value) in _CONTAINERS:
-            attributes[name] = log_value(value)
+            attributes[name] = uniform(value, max_length=length)
     if event.code is not None:
         path, function, line = event.code
         attributes["code.file.path"] = path
@@ -62,10 +63,10 @@ def _attributes(event: Event) -> Shaped:
         attributes["code.line.number"] = line
     if event.failure is not None:
         attributes["exception.type"] = event.failure.kind
-        attributes["exception.message"] = event.failure.message[:MAX_LENGTH]
-        attributes["exception.stacktrace"] = event.failure.traceback[-MAX_LENGTH:]  # its end says what it was
+        attributes["exception.message"] = event.failure.message[:length]
+        attributes["exception.stacktrace"] = event.failure.traceback[-length:]  # its end says what it was
     if event.stack is not None:
-        attributes["code.stacktrace"] = event.stack[-MAX_LENGTH:]
+        attributes["code.stacktrace"] = event.stack[-length:]
     return attributes
 
 

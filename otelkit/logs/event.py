@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from otelkit.processors.limits import MAX_LENGTH
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
@@ -51,6 +53,7 @@ class Event:
         stack: The stack, where the caller asked for it.
         code: Where it was logged, where that is known.
         said: A record's message and arguments, and the text that was made of them; secrets included.
+        max_length: How many characters one text keeps in the record.
     """
 
     time_ns: int
@@ -69,3 +72,4 @@ class Event:
     stack: str | None = None
     code: Code | None = None
     said: tuple[Any, Any, str] | None = None
+    max_length: int = MAX_LENGTH

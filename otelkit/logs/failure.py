@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from otelkit.processors.exceptions import class_name, message, stacktrace, stand_in
+from otelkit.processors.exceptions import class_name, message, stacktrace, stand_in, traceback_of
+from otelkit.processors.plain import is_true, items_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from otelkit.processors.redact import Redactor
 
-__all__ = ["ExcInfo", "Failure", "exc_info_of", "failure_of", "stand_in_of"]
+__all__ = ["ExcInfo", "Failure", "cut_failure", "exc_info_of", "failure_of", "stand_in_of"]
 
 ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
 
@@ -49,26 +50,33 @@ def exc_info_of(value: Any) -> ExcInfo | None:
     Returns:
         The triple, or None where there is no exception.
     """
-    if not value:
+    if value is None or value is False:
         return None
-    if isinstance(value, BaseException):
-        return type(value), value, value.__traceback__
-    if isinstance(value, tuple):
-        return value if len(value) == 3 and isinstance(value[1], BaseException) else None  # noqa: PLR2004
-    kind, error, trace = sys.exc_info()
-    return (kind, error, trace) if kind is not None and error is not None else None
+    kind: Any = type(value)
+    if issubclass(kind, BaseException):  # also one that counts as false
+        return kind, value, traceback_of(value)
+    if issubclass(kind, tuple):
+        parts: Any = items_of(value)
+        return parts if len(parts) == 3 and issubclass(type(parts[1]), BaseException) else None  # noqa: PLR2004
+    if not is_true(value):
+        return None
+    _, error, trace = sys.exc_info()
+    return None if error is None else (type(error), error, trace)
 
 
-def failure_of(exc_info: ExcInfo, redactor: Redactor) -> Failure:
+def failure_of(exc_info: ExcInfo, redactor: Redactor, *, max_length: int = _MAX_LENGTH) -> Failure:
     """The exception as data.
 
     Args:
         exc_info: What `exc_info_of` gave.
         redactor: What hides secrets, in the message and in the traceback.
+        max_length: How many characters each of them keeps, where that is more than 65,536.
     """
-    kind, error, trace = exc_info
-    said = message(error)[:_MAX_LENGTH]
-    text = _traceback_text(kind, error, trace)
+    max_length = max(max_length, _MAX_LENGTH)
+    _, error, trace = exc_info
+    kind = type(error)  # the first of the three may be anything
+    said = message(error)[:max_length]
+    text = _without_middle(stacktrace(kind, error, trace).rstrip("\n"), max_length)
     shown_message, shown_text = redactor.text(said), redactor.text(text)
     other = stand_in_of(exc_info)
     return Failure(
@@ -87,9 +95,17 @@ def stand_in_of(exc_info: ExcInfo) -> ExcInfo | None:
     return None if shown is error else (type(shown), shown, trace)
 
 
-def _traceback_text(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
-    text = stacktrace(kind, error, trace).rstrip("\n")
-    if len(text) > _MAX_LENGTH:
-        half = _MAX_LENGTH // 2
+def cut_failure(failure: Failure) -> Failure:
+    """The same with 65,536 characters of the message and of the traceback."""
+    return replace(
+        failure,
+        message=failure.message[:_MAX_LENGTH],
+        traceback=_without_middle(failure.traceback, _MAX_LENGTH),
+    )
+
+
+def _without_middle(text: str, max_length: int) -> str:
+    if len(text) > max_length:
+        half = max_length // 2
         text = f"{text[:half]}\n  ... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
     return text

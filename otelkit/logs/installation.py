@@ -14,6 +14,8 @@ from otelkit.logs.emit import forget_loggers
 from otelkit.logs.render_console import colours_wanted, console_renderer
 from otelkit.logs.render_json import json_renderer
 from otelkit.logs.running import BUSY, LOCAL, set_current
+from otelkit.logs.short_line import short
+from otelkit.processors.limits import MAX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +60,8 @@ def install(settings: Settings, redactor: Redactor) -> Installed:
     """Put otelkit's logging chain in force.
 
     Args:
-        settings: Uses ``log_setup``, ``log_format``, ``log_level`` and ``service_name``.
+        settings: Uses ``log_setup``, ``log_format``, ``log_level``, ``log_attribute_length`` and
+            ``service_name``.
         redactor: What hides secrets.
 
     Returns:
@@ -86,6 +89,7 @@ def _decide(settings: Settings, redactor: Redactor) -> Installed:
         render=_renderer(settings),
         mode=mode,
         owns_root=configure or (mode == "auto" and not root.is_configured()),
+        max_length=max(MAX_LENGTH, settings.log_attribute_length),
     )
     return Installed(chain, owns_structlog=configure or (mode == "auto" and not _structlog_is_configured()))
 
@@ -114,8 +118,10 @@ def _renderer(settings: Settings) -> Callable[[Event], str]:
     terminal = _is_terminal()
     chosen = settings.log_format or ("console" if terminal else "json")
     if chosen == "console":
-        return console_renderer(colours=colours_wanted(terminal=terminal))
-    return json_renderer(service=settings.service_name)
+        render = console_renderer(colours=colours_wanted(terminal=terminal))
+    else:
+        render = json_renderer(service=settings.service_name)
+    return short(render) if settings.log_attribute_length > MAX_LENGTH else render
 
 
 def _is_terminal() -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from otelkit.logs.render_json import plain_text
+from otelkit.processors.limits import cut
 
 if TYPE_CHECKING:
     from otelkit.logs.event import Event
@@ -32,7 +33,7 @@ def marked(line: str, event: Event) -> str:
     for name in event.bound:
         value = event.fields.get(name)
         if not _shows(line, name, plain_text(value)):
-            missing[name] = value
+            missing[name] = cut(value)
     if not missing:
         return line
     if line[:1] == "{" and line.rstrip()[-1:] == "}" and _is_object(line):

@@ -99,7 +99,9 @@ def logger_name(logger: object, context: object) -> str:
     Returns:
         The name, else that of the module that logs.
     """
-    name = getattr(context, "name", None) or getattr(logger, "name", None)
+    name = getattr(context, "name", None)
+    if type(name) is not str or not name:
+        name = getattr(logger, "name", None)
     return name if type(name) is str else caller_name()
 
 

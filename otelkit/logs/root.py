@@ -9,6 +9,7 @@ from otelkit.logs.handlers import is_bystander
 from otelkit.logs.running import BUSY, LOCAL, TOO_DEEP, current
 from otelkit.logs.stdlib_event import event_of
 from otelkit.logs.stdout import write_line
+from otelkit.processors.limits import safe_str
 
 __all__ = ["OwnHandler", "is_configured", "release", "take", "take_again"]
 
@@ -40,7 +41,7 @@ class OwnHandler(logging.Handler):
         try:
             line = self.format(record)
         except Exception:
-            write_line(f"{record.levelname} [a log record that could not be shaped]")
+            write_line(f"{safe_str(record.levelname)} [a log record that could not be shaped]")
             _guard.swallowed("logs.line")
         else:
             write_line(line)
@@ -50,7 +51,8 @@ class OwnHandler(logging.Handler):
 
 def _is_own_noise(record: logging.LogRecord) -> bool:
     """Whether, in a suppressed context, it is an exporter at work; what matters is said on stderr."""
-    return record.name.startswith("opentelemetry") or str(record.threadName).startswith("otelkit")
+    name, thread = safe_str(record.name), safe_str(record.threadName)
+    return name.startswith("opentelemetry") or thread.startswith("otelkit")
 
 
 _handler = OwnHandler()

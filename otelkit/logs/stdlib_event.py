@@ -93,10 +93,10 @@ def _marks(fields: dict[str, Any]) -> Ids | None:
 def _hidden_parts(chain: Chain, record: logging.LogRecord, event: Event) -> dict[str, Any]:
     """What only the record itself can hide: the line is searched for secrets, not for their names."""
     hidden: dict[str, Any] = {}
-    message = record.msg
+    message: Any = record.msg
     if "_logger" in record.__dict__:
         pass
-    elif isinstance(message, dict) and not record.args:  # formatters print its items
+    elif issubclass(type(message), dict) and not record.args:  # formatters print its items
         shown, changed = chain.fields(message)
         if changed:
             hidden["msg"] = {**message, **changed} if changed.keys() <= message.keys() else shown

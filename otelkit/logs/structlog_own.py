@@ -16,6 +16,7 @@ from otelkit.logs.running import BUSY, LOCAL, TOO_DEEP
 from otelkit.logs.stdout import write_line
 from otelkit.processors.exceptions import reworded
 from otelkit.processors.limits import safe_str
+from otelkit.processors.plain import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def _event(
     fields = {**context, **given}
     exc_info = exc_info_of(fields.pop("exc_info", None))
     stack = None
-    if "stack_info" in fields and fields.pop("stack_info"):
+    if "stack_info" in fields and is_true(fields.pop("stack_info")):
         stack = stack_text()
     if "positional_args" in fields:
         body = interpolated(body, fields.pop("positional_args"))
@@ -83,12 +84,12 @@ def _event(
 
 def interpolated(body: Any, args: Any) -> Any:
     """The message with its ``%`` arguments put in; both side by side where they do not fit."""
-    if not args:
-        return body
-    args = reworded(args)
-    if len(args) == 1 and isinstance(args[0], dict) and args[0]:
-        args = args[0]
     try:
+        if not args:
+            return body
+        args = reworded(args)
+        if len(args) == 1 and isinstance(args[0], dict) and args[0]:
+            args = args[0]
         return body % args
     except Exception:
         return f"{safe_str(body)} {safe_str(args)}"

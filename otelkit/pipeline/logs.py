@@ -11,7 +11,7 @@ from otelkit.processors.context import suppressed
 from otelkit.processors.limits import MAX_LENGTH
 from otelkit.processors.logdata import shape
 from otelkit.processors.origin import clean_resource, clean_scope
-from otelkit.processors.plain import PLAIN
+from otelkit.processors.plain import PLAIN, class_name
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -44,9 +44,10 @@ class RecordProcessors(_otel.LogRecordProcessor):
             try:
                 processor.on_emit(log_record)
             except Exception:
+                kind = class_name(type(processor))
                 _guard.say(
-                    f"the log record processor {type(processor).__name__} raised: {_guard.current_error()}.",
-                    key=f"processor:{type(processor).__name__}",
+                    f"the log record processor {kind} raised: {_guard.current_error()}.",
+                    key=f"processor:{kind}",
                 )
         self.deliver(log_record.log_record, log_record.resource, log_record.instrumentation_scope)
 
@@ -181,7 +182,9 @@ class Logs:
 
     def accept(self, log_record: Any) -> None:
         """Take a record that somebody else's provider made; it stays as it is for the other's exporters."""
-        if not suppressed():
+        try:
+            if suppressed():
+                return
             ours = copy.copy(log_record)
             ours.log_record = shape(
                 log_record.log_record, self._redactor, max_length=_shaped_length(self._limits)
@@ -189,6 +192,8 @@ class Logs:
             ours.instrumentation_scope = clean_scope(log_record.instrumentation_scope)
             ours.resource = clean_resource(log_record.resource)
             self.processors.on_emit(ours)
+        except Exception:
+            _guard.swallowed("logger.accept")
 
     def get_logger(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Any = None

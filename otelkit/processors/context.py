@@ -48,7 +48,10 @@ def with_span(span: Span, context: Context | None = None) -> Context:
 
     `opentelemetry.trace.set_span_in_context` gives the same, and copies twice.
     """
-    return Context({**(current() if context is None else context), SPAN_KEY: span})
+    try:
+        return Context({**(current() if context is None else context), SPAN_KEY: span})
+    except Exception:  # no context was given as one
+        return Context({**current(), SPAN_KEY: span})
 
 
 def attach(context: Context) -> Token[Context]:

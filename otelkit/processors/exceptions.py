@@ -14,6 +14,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from otelkit.processors.plain import PLAIN, safe_str
+from otelkit.processors.plain import class_name as bare_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +29,7 @@ __all__ = [
     "stacktrace",
     "stand_in",
     "status_text",
+    "traceback_of",
 ]
 
 SIMPLE = PLAIN | {str, bytes}
@@ -40,6 +42,10 @@ _MAX_ITEMS = 2_048
 _MAX_DEPTH = 8
 _LISTS = frozenset((list, tuple, set, frozenset))
 _words: dict[str, list[Words]] = {}
+# A metaclass, a property of an exception's class: both can make plain reading raise.
+_module_of = type.__dict__["__module__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
 def put_words(package: str, words: Words) -> Callable[[], None]:
@@ -142,7 +148,7 @@ def _reworded(value: Any, depth: int, left: list[int]) -> Any:
 def _own_words(error: BaseException) -> str | None:
     """What an exception's package lets it say; None where it may say what it does."""
     words = _words.get(_package(error))
-    if not words or isinstance(error, _Shown):
+    if not words or issubclass(type(error), _Shown):
         return None
     try:
         return words[-1](error)
@@ -151,8 +157,15 @@ def _own_words(error: BaseException) -> str | None:
 
 
 def _package(error: BaseException) -> str:
-    module = type(error).__module__
-    return module.partition(".")[0] if isinstance(module, str) else ""
+    return _module(type(error)).partition(".")[0]
+
+
+def _module(kind: type) -> str:
+    try:
+        module = _module_of(kind)
+    except Exception:
+        return ""
+    return module if type(module) is str else ""
 
 
 def _related(error: BaseException) -> list[BaseException]:
@@ -165,15 +178,16 @@ def _related(error: BaseException) -> list[BaseException]:
         except Exception:  # noqa: S112 - a class without what every exception has
             continue
         for other in others:
-            if isinstance(other, BaseException) and id(other) not in seen and len(found) < _MAX_RELATED:
+            is_one = issubclass(type(other), BaseException)
+            if is_one and id(other) not in seen and len(found) < _MAX_RELATED:
                 seen.add(id(other))
                 found.append(other)
     return found
 
 
-def _members(error: BaseException) -> tuple[BaseException, ...]:
+def _members(error: Any) -> tuple[BaseException, ...]:
     group = _group()
-    return error.exceptions if group is not None and isinstance(error, group) else ()
+    return error.exceptions if group is not None and issubclass(type(error), group) else ()
 
 
 def _group() -> Any:
@@ -187,7 +201,7 @@ def _without_values(text: str, related: Iterable[BaseException]) -> str:
     for one in related:
         words = _own_words(one)
         if words is not None:
-            for said, told in ((safe_str(one), words), (_repr(one), f"{type(one).__name__}({words!r})")):
+            for said, told in ((safe_str(one), words), (_repr(one), f"{bare_name(type(one))}({words!r})")):
                 text = text.replace(said, told) if said else text
     return text
 
@@ -249,9 +263,18 @@ def _class_like(kind: Any, *bases: Any) -> Any:
 
 
 def class_name(kind: type) -> str:
-    """The qualified name of an exception's class, without a module for built-in ones."""
-    module = kind.__module__
-    return kind.__qualname__ if module in {"builtins", None} else f"{module}.{kind.__qualname__}"
+    """The qualified name of an exception's class, without a module for built-in ones; never raises."""
+    module, name = _module(kind), _qualname_of(kind)
+    return str(name) if module in {"builtins", ""} else f"{module}.{name}"
+
+
+def traceback_of(error: object) -> TracebackType | None:
+    """The traceback of an exception; None for what is no exception. Never raises."""
+    try:
+        trace: TracebackType | None = _traceback_of(error)
+    except Exception:
+        return None
+    return trace
 
 
 def stacktrace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
@@ -265,4 +288,4 @@ def stacktrace(kind: type[BaseException], error: BaseException, trace: Traceback
 
 def status_text(error: BaseException) -> str:
     """What a span's error status says of an exception, as the SDK has it."""
-    return f"{type(error).__name__}: {message(error)[:_MAX_MESSAGE]}"
+    return f"{bare_name(type(error))}: {message(error)[:_MAX_MESSAGE]}"

@@ -37,6 +37,7 @@ from otelkit.processors.repair import repair, repair_text
 
 __all__ = [
     "MAX_LENGTH",
+    "cut",
     "for_json",
     "log_attributes",
     "log_value",
@@ -47,6 +48,7 @@ __all__ = [
     "snapshot",
     "span_attributes",
     "span_value",
+    "uniform",
 ]
 
 MAX_LENGTH = 32_768
@@ -59,6 +61,7 @@ _MAX_KEY_LENGTH = 256
 _MAX_LABEL_LENGTH = 1_024
 
 _LABELS = frozenset((bool, int))
+_LISTS = frozenset((tuple, list))
 _INVALID = "otelkit.invalid"
 
 
@@ -79,10 +82,13 @@ def snapshot(
         ``KeyboardInterrupt`` and its like pass.
     """
     kind = type(value)
-    if kind in PLAIN:
-        return value
     if kind is str:
         return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
+    try:
+        if kind in PLAIN:
+            return value
+    except Exception:  # a class whose own class makes no hash of it
+        return f"<unprintable {class_name(kind)}>"
     return _Walk(max_length, failures).take(value, 0)
 
 
@@ -100,11 +106,11 @@ class _Walk:
 
     def take(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in PLAIN:
-            return value
         if kind is str:
             return self.text(value)
         try:
+            if kind in PLAIN:
+                return value
             if kind in _CONTAINERS:
                 return _CONTAINERS[kind](self, value, depth)
             for bases, convert in _CONVERSIONS:
@@ -255,18 +261,21 @@ def span_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
         ``"None"``, bytes become text. Never raises.
     """
     kind = type(value)
-    if kind in NUMBERS:
-        return value
     if kind is str:
         return value if len(value) <= max_length else value[:max_length]  # type: ignore[arg-type, index]
-    if kind is list or kind is tuple:
-        items = tuple(islice(value, _MAX_ITEMS))  # type: ignore[call-overload]
-        kinds = set(map(type, items))
-        if len(kinds) == 1 and kinds <= NUMBERS:
-            return items
-        if kinds == {str}:
-            longest = max(map(len, items))
-            return items if longest <= max_length else tuple([item[:max_length] for item in items])
+    try:
+        if kind in NUMBERS:
+            return value
+        if kind is list or kind is tuple:
+            items = tuple(islice(value, _MAX_ITEMS))  # type: ignore[call-overload]
+            kinds = set(map(type, items))
+            if len(kinds) == 1 and kinds <= NUMBERS:
+                return items
+            if kinds == {str}:
+                longest = max(map(len, items))
+                return items if longest <= max_length else tuple([item[:max_length] for item in items])
+    except Exception:  # a class whose own class makes no hash of it
+        return _flat(snapshot(value, max_length=max_length), max_length)
     return _flat(snapshot(value, max_length=max_length), max_length)
 
 
@@ -306,19 +315,46 @@ def log_value(value: object, *, max_length: int = MAX_LENGTH) -> Any:
     Returns:
         A snapshot; a sequence of mixed types (``None`` apart) is compact JSON text. Never raises.
     """
-    return _uniform(snapshot(value, max_length=max_length), max_length)
+    return uniform(snapshot(value, max_length=max_length), max_length=max_length)
 
 
-def _uniform(plain: Any, max_length: int) -> Any:
+def uniform(plain: Any, *, max_length: int = MAX_LENGTH) -> Any:
+    """What `log_value` makes of a snapshot: each sequence holds one type, or is JSON text.
+
+    Args:
+        plain: A `snapshot`.
+        max_length: How many characters such a text keeps, at least 0.
+    """
     kind = type(plain)
     if kind is dict:
-        return {key: _uniform(item, max_length) for key, item in plain.items()}
-    if kind is not tuple:
+        return {key: uniform(item, max_length=max_length) for key, item in plain.items()}
+    if kind not in _LISTS:
         return plain
-    items = tuple([_uniform(item, max_length) for item in plain])
+    items = tuple([uniform(item, max_length=max_length) for item in plain])
     if len({type(item) for item in items if item is not None}) <= 1:
         return items
     return _json(plain)[:max_length]
+
+
+def cut(plain: Any, *, max_length: int = MAX_LENGTH) -> Any:
+    """A snapshot with shorter texts.
+
+    Args:
+        plain: A `snapshot`.
+        max_length: How many characters (or bytes) one text keeps; four times that in a container.
+    """
+    return _cut(plain, max_length, [4 * max_length])
+
+
+def _cut(plain: Any, max_length: int, left: list[int]) -> Any:
+    kind = type(plain)
+    if kind is str or kind is bytes:
+        part = plain[: min(max_length, left[0])]
+        left[0] -= len(part)
+        return part
+    if kind is dict:
+        return {key: _cut(item, max_length, left) for key, item in plain.items()}
+    return tuple([_cut(item, max_length, left) for item in plain]) if kind in _LISTS else plain
 
 
 def _json(plain: Any) -> str:
@@ -338,15 +374,18 @@ def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[st
     """
     if attributes is None:
         return {}
-    if type(attributes) is dict:
-        copy = attributes.copy()  # one step, so that another thread's change cannot raise
-        for key, value in copy.items():
-            if type(key) is not str or not key or type(value) not in NUMBERS:
-                if type(value) is str and len(value) <= max_length and type(key) is str and key:
-                    continue
-                break
-        else:
-            return copy
+    try:
+        if type(attributes) is dict:
+            copy = attributes.copy()  # one step, so that another thread's change cannot raise
+            for key, value in copy.items():
+                if type(key) is not str or not key or type(value) not in NUMBERS:
+                    if type(value) is str and len(value) <= max_length and type(key) is str and key:
+                        continue
+                    break
+            else:
+                return copy
+    except Exception:  # a class whose own class makes no hash of it
+        return _attributes(attributes, max_length, span_value)
     return _attributes(attributes, max_length, span_value)
 
 
@@ -384,15 +423,18 @@ def metric_attributes(attributes: Any) -> dict[str, Any]:
         A new dict of ``str``, ``bool``, ``int``, ``float`` or a tuple of one of these; a NaN, which
         would start a new series at each measurement, is the text ``"NaN"``. Never raises.
     """
-    if type(attributes) is dict:
-        copy = attributes.copy()
-        for key, value in copy.items():
-            if type(key) is not str or not key or type(value) not in _LABELS:
-                if type(value) is str and len(value) <= _MAX_LABEL_LENGTH and type(key) is str and key:
-                    continue
-                break
-        else:
-            return copy
+    try:
+        if type(attributes) is dict:
+            copy = attributes.copy()
+            for key, value in copy.items():
+                if type(key) is not str or not key or type(value) not in _LABELS:
+                    if type(value) is str and len(value) <= _MAX_LABEL_LENGTH and type(key) is str and key:
+                        continue
+                    break
+            else:
+                return copy
+    except Exception:  # a class whose own class makes no hash of it
+        copy = {}
     shaped = span_attributes(attributes, max_length=_MAX_LABEL_LENGTH)
     return {key: _equal_to_itself(value) for key, value in shaped.items()}
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 
 from otelkit import _otel
-from otelkit.processors.exceptions import class_name, message, stacktrace
-from otelkit.processors.limits import log_attributes, repair, repair_text, safe_str, snapshot
+from otelkit.processors.exceptions import class_name, message, stacktrace, traceback_of
+from otelkit.processors.limits import MAX_LENGTH, log_attributes, repair, repair_text, safe_str, snapshot
 from otelkit.processors.redact import Shaped
 
 if TYPE_CHECKING:
@@ -26,29 +26,30 @@ _ID_BITS = {"trace_id": 128, "span_id": 64, "trace_flags": 8}
 _TIME_BITS = 64
 
 
-def shape(record: LogRecord, redactor: Redactor) -> LogRecord:
+def shape(record: LogRecord, redactor: Redactor, *, max_length: int = MAX_LENGTH) -> LogRecord:
     """A copy of ``record`` with a bounded snapshot of its values, redacted.
 
     Args:
         record: As given to the logs API; not changed.
         redactor: What hides secrets.
+        max_length: How many characters one text keeps.
     """
     attributes = record.attributes
     if type(attributes) is Shaped:
         return record
-    plain = log_attributes(attributes)
+    plain = log_attributes(attributes, max_length=max_length)
     exception = getattr(record, "exception", None)
     if exception is not None:
-        plain |= _exception_fields(exception)
+        plain |= _exception_fields(exception, max_length)
     context = record.context
     shaped = _otel.LogRecord(
         timestamp=_whole(record.timestamp, _TIME_BITS),
         observed_timestamp=_whole(record.observed_timestamp, _TIME_BITS),
-        context=context if isinstance(context, Context) else None,
+        context=context if issubclass(type(context), Context) else None,
         severity_text=_text(record.severity_text),
         severity_number=_severity(record.severity_number),
         event_name=_text(getattr(record, "event_name", None)),
-        body=redactor.value("", snapshot(record.body)),
+        body=redactor.value("", snapshot(record.body, max_length=max_length)),
         attributes=Shaped(redactor.fields(plain)),
     )
     for name, bits in _ID_BITS.items():
@@ -60,7 +61,10 @@ def shape(record: LogRecord, redactor: Redactor) -> LogRecord:
 
 def _whole(value: object, bits: int) -> Any:
     """``value`` if it is a whole number of so many bits, else None: one such field would cost a batch."""
-    return value if isinstance(value, int) and 0 <= value < 1 << bits else None
+    if not issubclass(type(value), int):
+        return None
+    number = int.__int__(value)  # type: ignore[arg-type]  # not by methods of its class
+    return number if 0 <= number < 1 << bits else None
 
 
 def _text(value: object) -> str | None:
@@ -71,16 +75,17 @@ def _severity(value: object) -> Any:
     """A severity number, also of the plain integer; None for what is none."""
     try:
         return _otel.SeverityNumber(value)
-    except ValueError:
+    except Exception:  # ValueError, or what its class raises
         return None
 
 
-def _exception_fields(exception: BaseException) -> dict[str, Any]:
+def _exception_fields(exception: BaseException, max_length: int) -> dict[str, Any]:
     kind = type(exception)
     return {
         "exception.type": class_name(kind),
-        "exception.message": message(exception),
-        "exception.stacktrace": stacktrace(kind, exception, exception.__traceback__),
+        "exception.message": message(exception)[:max_length],
+        # Its end says what it was.
+        "exception.stacktrace": stacktrace(kind, exception, traceback_of(exception))[-max_length:],
     }
 
 

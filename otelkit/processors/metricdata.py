@@ -172,6 +172,13 @@ def _number(value: Any) -> Any:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError, ArithmeticError):
+        return math.inf if _is_positive(value) else -math.inf
+    except Exception:  # a gauge keeps whatever it was set to
         return math.nan
+
+
+def _is_positive(value: Any) -> bool:
+    try:
+        return bool(value > 0)
+    except Exception:
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["NUMBERS", "PLAIN", "class_name", "is_wide", "items_of", "safe_str", "scalar_text"]
+__all__ = ["NUMBERS", "PLAIN", "class_name", "is_true", "is_wide", "items_of", "safe_str", "scalar_text"]
 
 NUMBERS = frozenset((bool, int, float))
 PLAIN = frozenset((bool, int, float, type(None)))
@@ -17,6 +17,14 @@ _name_of = type.__dict__["__name__"].__get__  # a metaclass can make `cls.__name
 def class_name(kind: type) -> str:
     """The name of a class; never raises."""
     return str(_name_of(kind))
+
+
+def is_true(obj: object) -> bool:
+    """``bool(obj)``, or True where that raises."""
+    try:
+        return bool(obj)
+    except Exception:
+        return True
 
 
 def safe_str(obj: object) -> str:
@@ -48,7 +56,8 @@ def scalar_text(plain: Any) -> str:
 
 def items_of(items: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
     """The items of a list or tuple; a subclass's own iteration does not run."""
-    return tuple(list.__iter__(items) if isinstance(items, list) else tuple.__iter__(items))
+    own: Any = list if issubclass(type(items), list) else tuple
+    return tuple(own.__iter__(items))
 
 
 def is_wide(number: int) -> bool:

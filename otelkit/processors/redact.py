@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otelkit import _guard
-from otelkit.processors.limits import safe_str, snapshot
-from otelkit.processors.plain import PLAIN, items_of
+from otelkit.processors.limits import MAX_LENGTH, safe_str, snapshot
+from otelkit.processors.plain import PLAIN, class_name, items_of
 from otelkit.processors.secret_keys import Verdict, judge, segments
 from otelkit.processors.secret_pairs import hide_pairs, mentions_key
 from otelkit.processors.secret_queries import hide_companions, hide_encoded
@@ -89,7 +89,7 @@ class Redactor:
         for rule in rules:
             if not (isinstance(rule, str) and segments(rule)) and rule not in patterns + callbacks:
                 _guard.say(
-                    f"a {type(rule).__name__} in redact= is not used; "
+                    f"a {class_name(type(rule))} in redact= is not used; "
                     "give key names with letters, compiled patterns for text, or one callback."
                 )
         return cls(
@@ -252,7 +252,20 @@ class Redactor:
                 raise
             _report(error)
             return PLACEHOLDER
-        return result if result is value else snapshot(result)
+        if result is value:
+            return value
+        # As long as what it was made of, which has been bounded.
+        return snapshot(result, max_length=max(MAX_LENGTH, _longest(value)))
+
+
+def _longest(value: Any) -> int:
+    """The length of the longest text in plain data."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value)
+    if kind in _LISTS:
+        return max(map(_longest, value), default=0)
+    return max(map(_longest, value.values()), default=0) if kind is dict else 0
 
 
 def _hidden(value: Any) -> Any:
@@ -280,7 +293,7 @@ def _report(error: BaseException) -> None:
     """Count and name a failure of the callback, without its text, which may hold the value."""
     try:
         raise RuntimeError(  # noqa: TRY301 - the guard reports what is being handled
-            f"the redact callback raised {type(error).__name__}, the value was hidden"
+            f"the redact callback raised {class_name(type(error))}, the value was hidden"
         )
     except RuntimeError:
         _guard.swallowed("redact.callback")

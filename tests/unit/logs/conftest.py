@@ -21,6 +21,7 @@ DEFAULTS = {
     "service_name": "shop",
     "log_level": logging.INFO,
     "log_format": "json",
+    "log_attribute_length": 32_768,
     "log_setup": "auto",
     "redact": True,
 }

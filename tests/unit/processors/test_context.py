@@ -1,8 +1,10 @@
 import contextvars
 
+import pytest
 from opentelemetry.context import get_current, set_value
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
-from otelkit.processors.context import SUPPRESSED, attach, detach, suppress, suppressed
+from otelkit.processors.context import SUPPRESSED, attach, detach, suppress, suppressed, with_span
 
 
 def test_suppression_holds_inside_only():
@@ -29,3 +31,13 @@ def test_detaching_elsewhere_says_no():
 
     assert detach(token) is False
     assert get_current().get("k") is None
+
+
+@pytest.mark.parametrize("given", [7, [1], object(), "text"])
+def test_what_is_no_context_is_the_current_one(given):
+    """A span is put into the current context where something else was given as one."""
+    token = attach(set_value("k", 1))
+    made = with_span(INVALID_SPAN, given)
+    detach(token)
+
+    assert (1, INVALID_SPAN) == (made["k"], get_current_span(made))

@@ -167,6 +167,48 @@ def test_reworded_containers(words):
     assert str(error) == "secret"
 
 
+class Unnamed(type):
+    """A class of this one does not say what it is called."""
+
+    def __getattribute__(cls, name):
+        if name in {"__name__", "__qualname__", "__module__"}:
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_class_that_does_not_say_its_name(hidden, request):
+    """It is named all the same, with its module, and so is one that lies about its class."""
+    if hidden:
+        request.getfixturevalue("words")
+
+    class Odd(Exception, metaclass=Unnamed):
+        @property
+        def __class__(self):
+            raise RuntimeError
+
+    name = f"{__name__}.test_a_class_that_does_not_say_its_name.<locals>.Odd"
+
+    assert name == exceptions.class_name(Odd)
+    assert "Odd: told" == exceptions.status_text(Odd("told"))
+    assert exceptions.stacktrace(Odd, Odd("told"), None).endswith("Odd: told")
+
+
+def test_the_traceback_of_anything():
+    """An exception's own property is not asked for it; what is no exception has none."""
+
+    class Odd(Exception):
+        @property
+        def __traceback__(self):
+            raise RuntimeError
+
+    try:
+        raise Odd
+    except Odd as error:
+        assert exceptions.traceback_of(error) is not None
+    assert exceptions.traceback_of(7) is None
+
+
 def test_broken_exceptions_do_not_raise(words):
     """A class that breaks what every exception has is printed somehow, without its value."""
 

@@ -52,6 +52,12 @@ class HostileMeta(type):
     __getattribute__ = boom
 
 
+class NoHash(type):
+    """Of a class of this one, ``type(value) in {...}`` raises."""
+
+    __hash__ = boom
+
+
 class Lying:
     __class__ = property(boom)
 
@@ -171,6 +177,9 @@ HOSTILE = [
     hostile("isoformat", bases=(datetime,))(2024, 1, 1),
     hostile("__str__", bases=(ValueError,))(),
     HostileMeta("Odd", (), {})(),
+    NoHash("Odd", (), {})(),
+    [1, NoHash("Odd", (), {})()],
+    NoHash("Odd", (), {}),
     HostileStr("text"),
     HostileInt(7),
     HostileFloat(7.5),

@@ -66,3 +66,22 @@ def test_bodies_of_any_type_are_taken(body):
     readable = _otel.ReadableLogRecord(log_record=shaped, resource=None)
 
     assert "7" in clean_record(readable).log_record.attributes
+
+
+class Liar(int):
+    """A number that does not compare, and does not say what it is."""
+
+    __ge__ = __le__ = __lt__ = __gt__ = __hash__ = __eq__ = property()
+
+    @property
+    def __class__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("make", [lambda: Liar(7), list, dict, object, lambda: 7.5])  # pytest cannot bear it
+def test_odd_parts_of_a_record_lose_no_record(make):
+    """Whatever stands for a time, a severity or an exception, the record is there."""
+    odd = make()
+    given = record(body="told", timestamp=odd, observed_timestamp=odd, severity_number=odd, exception=odd)
+
+    assert "told" == shape(given, REDACTOR).body

@@ -1,3 +1,4 @@
+import math
 import threading
 from asyncio import CancelledError
 from contextvars import copy_context
@@ -93,6 +94,22 @@ def test_instruments_of_one_identity_are_one_object():
     assert {1, 2} == {point.value for point in telemetry.metric("level").points}
 
 
+def boom(*_args):
+    raise RuntimeError
+
+
+class Hostile(type):
+    """Nothing can be asked of a class of this one."""
+
+    __getattribute__ = __hash__ = boom
+
+
+class Moody(float):
+    """A number that does not say which."""
+
+    __float__ = __gt__ = __add__ = __radd__ = boom
+
+
 @pytest.mark.parametrize(
     ("amount", "attributes"),
     [
@@ -117,6 +134,28 @@ def test_measurements_of_any_shape_do_not_raise(telemetry, amount, attributes):
     counter.add(5, {"good": "yes"})
 
     assert 5 == telemetry.metric("shapes", good="yes").value
+
+
+def test_a_class_of_which_nothing_can_be_asked(telemetry, said):
+    """As a value it is named and left out; as an attribute it is measured under its name."""
+    odd = Hostile("Odd", (), {})()
+    counter = otelkit.get_meter("odd").create_counter("counted")
+    counter.add(odd)
+    counter.add(1, {"k": odd})
+    counter.add(2, {"k": [odd, 7]})
+
+    assert [1, 2] == sorted(point.value for point in telemetry.metric("counted").points)
+    assert ["was given Odd as a value" in line for line in said()] == [True]
+
+
+def test_a_gauge_set_to_something_odd_harms_no_other(telemetry):
+    """What cannot be read as a number when metrics are collected is NaN; the others are collected."""
+    meter = otelkit.get_meter("odd")
+    meter.create_gauge("odd").set(Moody(7))
+    meter.create_gauge("fine").set(7)
+
+    assert math.isnan(telemetry.metric("odd").value)
+    assert 7 == telemetry.metric("fine").value
 
 
 def test_refused_instrument_is_a_no_op_and_named(telemetry, said):
