@@ -40,6 +40,7 @@ _forked: Callable[[runtime.Runtime], object] = lambda _: None
 _pending: int | None = None
 _exiting = False
 _fork_anchor: Any = None
+_finalized: int | None = None
 
 
 def install(*, after_fork: Callable[[runtime.Runtime], object], on_os_exit: bool = False) -> None:
@@ -54,6 +55,8 @@ def install(*, after_fork: Callable[[runtime.Runtime], object], on_os_exit: bool
     _take_signal(signal.SIGTERM)
     if on_os_exit:
         _wrap_os_exit()
+    _end_with_multiprocessing()
+    _end_with_celery()
     if _installed:
         return
     _installed = True
@@ -77,7 +80,9 @@ def _at_exit() -> None:
     _exiting = True
     try:
         _shutdown()
-    finally:  # a second Ctrl-C passes
+    except KeyboardInterrupt:  # a second Ctrl-C: it has ended the wait, and the interpreter ends anyway
+        pass
+    finally:
         _exiting = False
         if _pending is not None:
             # The main thread came to its end after the signal, or the signal to us meanwhile; without
@@ -219,14 +224,21 @@ def _after_fork_in_child() -> None:
         return
     try:
         _forked(parent)
-        _end_with_multiprocessing()
+        _end_with_next_multiprocessing()
         _end_with_celery()
     except Exception:
         _guard.swallowed("lifecycle.fork")
 
 
 def _end_with_multiprocessing() -> None:
-    """End with a `multiprocessing` child: it leaves by os._exit, after its finalizers.
+    """End with a `multiprocessing` child in which `otelkit.init` is called: it leaves by os._exit."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        _Anchor.register()
+
+
+def _end_with_next_multiprocessing() -> None:
+    """End with a `multiprocessing` child that has just been forked: it leaves after its finalizers.
 
     The finalizers registered before the fork, and until the child's own start, are wiped; so ours
     is registered by an after-fork callback of that module, which runs later than this one.
@@ -243,10 +255,13 @@ class _Anchor:
     """Something for `multiprocessing.util.register_after_fork` to hold on to."""
 
     @staticmethod
-    def register(_: object) -> None:
+    def register(_: object = None) -> None:
+        global _finalized
         from multiprocessing import util
 
-        util.Finalize(None, _shutdown, exitpriority=-100)
+        if _finalized != os.getpid():
+            _finalized = os.getpid()
+            util.Finalize(None, _shutdown, exitpriority=-100)
 
 
 def _end_with_celery() -> None:

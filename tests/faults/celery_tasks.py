@@ -29,10 +29,20 @@ app.conf.update(
 )
 
 if __name__ != "__main__":
+    from celery.signals import worker_process_init
+
     import otelkit
 
-    otelkit.init(service_name="faults", console=False, log_format="json")
     MADE = otelkit.get_meter("app").create_counter("app.made")
+
+    def begin(**_: object) -> None:
+        """Where telemetry begins: in the parent, or in each of its children."""
+        otelkit.init(service_name="faults", console=False, log_format="json")
+
+    if "FAULTS_INIT_IN_CHILDREN" in os.environ:
+        worker_process_init.connect(begin)
+    else:
+        begin()
 
 
 @app.task(name="work")

@@ -20,11 +20,14 @@ def environment(cell, **more):
     return {**cell.env(), **more}
 
 
-def test_celery_recycles_its_children(cell):
-    """Children that end after five tasks each."""
+@pytest.mark.parametrize("where", ["parent", "children"])
+def test_celery_recycles_its_children(cell, where):
+    """Children that end after five tasks each; `init` when the tasks are imported, or in each child."""
     broker = cell.folder / "broker"
     broker.mkdir()
     env = environment(cell, FAULTS_BROKER=str(broker))
+    if where == "children":
+        env["FAULTS_INIT_IN_CHILDREN"] = "yes"
     worker = (
         "-m celery -A celery_tasks worker --concurrency 2 --max-tasks-per-child 5 --loglevel INFO".split()
     )
