@@ -2,7 +2,8 @@
 
 For a signal without any endpoint configured otelkit tries the default port. When nobody listens there,
 what waits is given up at once instead of being kept and tried again, so that a program without a
-collector ends as fast as it would without telemetry.
+collector ends as fast as it would without telemetry. One that has answered is no guess any more: when it
+restarts, what waits is kept in memory until it is back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Localhost:
 
     Attributes:
         place: The address without a path, for messages.
+        known: Whether a receiver has answered there.
 
     Args:
         url: The address.
@@ -34,6 +36,7 @@ class Localhost:
     def __init__(self, url: str, *, only: Sequence[str] = ()) -> None:
         parts = urlsplit(url)
         self.place = f"{parts.scheme}://{parts.netloc}"
+        self.known = False
         self._only = tuple(only)
         self._address = (parts.hostname or "localhost", parts.port or 4318)
         self._ask_at = 0.0

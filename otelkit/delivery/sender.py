@@ -127,8 +127,8 @@ class Line:
         delay_s: How long live data waits for more at the most.
         timeout_s: For one request.
         place: The receiver's address, for messages.
-        guess: Where nobody has said that there is a receiver: whether somebody listens. If not,
-            what waits is given up.
+        guess: Where nobody has said that there is a receiver: whether somebody listens. If not, and
+            if none has ever answered, what waits is given up.
     """
 
     signal: str
@@ -308,9 +308,7 @@ class Sender(Room):
             if not failed:
                 continue
             left = self._drain_until - SYSTEM_CLOCK.monotonic()
-            gives_up = [
-                line for line in failed if self._depot.durable(line.signal) or line.breaker.told_to_wait
-            ]
+            gives_up = [line for line in failed if self._can_wait(line)]
             delivered = delivered and not gives_up
             lines = [line for line in lines if line not in gives_up]
             if left <= 0 or self._worker.stopping:
@@ -319,6 +317,11 @@ class Sender(Room):
                 self._worker.pause(min(pause, left))
                 pause = min(1.0, pause * 2)
         return delivered and not lines
+
+    def _can_wait(self, line: Line) -> bool:
+        """Whether a line that has failed is not tried on at an end: what waits is kept, or it is no use."""
+        durable = self._depot.durable(line.signal)
+        return durable or line.breaker.told_to_wait or (line.guess is not None and not line.guess.listens())
 
     def _drain_one(self, line: Line) -> int | None:
         """Send one load; how many items that were, 0 when nothing waits, None when it failed."""
@@ -340,7 +343,7 @@ class Sender(Room):
             part of it is done with, the rest waits.
         """
         try:
-            if line.guess is not None and not line.guess.listens():
+            if line.guess is not None and not line.guess.known and not line.guess.listens():
                 self._depot.settle(load, dropped=load.items, reason="export_failed")
                 line.guess.say_so()
                 return "done"
@@ -423,11 +426,13 @@ class Sender(Room):
         if answer.kind == "retry":
             if not self._interrupted:
                 line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)
-                if line.guess is None:
+                if line.guess is None or line.guess.known:
                     kept = "on disk" if self._depot.durable(line.signal) else "in memory"
                     line.breaker.outage.failed(now, place=line.place, reason=answer.message, kept=kept)
         else:
             line.errors = 0
+            if line.guess is not None:
+                line.guess.known = True
             line.breaker.succeeded(now - begun)
             line.breaker.outage.over(place=line.place)
             self._heard_at = now

@@ -576,6 +576,29 @@ def test_a_failure_makes_it_look_again(reception, clock, nobody):
     assert (1, {"export_failed": 1}) == (len(here.sent()), here.counts().dropped)
 
 
+def test_a_guess_that_has_answered_is_none_any_more(reception, clock, nobody):
+    """While the collector on localhost restarts what waits is kept, and sent when it is back."""
+    nobody._listening = True
+    here = reception(guess=nobody, answers={"traces": [OK, RETRY, RETRY, OK]})
+    here.put(parcel("a"))
+    here.run(clock, 1)
+    here.put(parcel("b"))
+    here.run(clock, 20)
+
+    assert (2, {}) == (here.counts().delivered, here.counts().dropped)
+
+
+def test_a_guess_that_is_gone_at_the_end_is_not_waited_for(reception, nobody):
+    """A laptop's collector that was stopped does not make each program wait for it when it ends."""
+    nobody.known = True
+    here = reception(guess=nobody, delay_s=60.0, answers={"traces": [RETRY]})
+    here.put(parcel("a"))
+    here.sender.start()
+
+    assert here.sender.drain(deadline=soon(30)) is False
+    assert (1, 1) == (len(here.sent()), here.counts().queued)
+
+
 def test_a_collector_that_ends_does_not_make_it_spin(reception, clock, nobody):
     """A laptop's collector is stopped: the program goes on as if there had been none."""
     nobody._listening = True
