@@ -21,6 +21,7 @@ from otelkit.delivery.spool import _forks
 __all__ = ["Handle", "close_inherited"]
 
 _TRIES = 100  # in case somebody forks all the time, or a fork waits for us
+_STDERR = 2
 
 _latest: dict[int, Handle] = {}  # by number: a second opening says that the first was closed by others
 
@@ -65,7 +66,7 @@ class Handle:
 
     @classmethod
     def _open(cls, name: str, flags: int, folder: Handle) -> Handle:
-        number = os.open(name, flags, 0o600, dir_fd=folder.number)
+        number = _above_stdio(os.open(name, flags, 0o600, dir_fd=folder.number))
         try:
             return cls(number)
         except BaseException:
@@ -137,3 +138,15 @@ def close_inherited() -> None:
     for handle in tuple(_latest.values()):
         if handle.inherited:
             handle.close()
+
+
+def _above_stdio(number: int) -> int:
+    """The same file under a number above 2; what a daemon prints, which has closed those, is not for it."""
+    if number > _STDERR:
+        return number
+    import fcntl
+
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1)
+    finally:
+        os.close(number)

@@ -105,6 +105,23 @@ os.waitpid(child, 0)
 tell(f"{drain()}")
 """
 
+NO_STDIO = """
+kept = [os.dup(number) for number in range(3)]
+for number in range(3):
+    os.close(number)
+spool.append([parcel(1)])
+for number in range(3):
+    try:
+        os.write(number, DATA)
+    except OSError:
+        pass
+found = drain()
+spool.close()
+for number in range(3):
+    os.dup2(kept[number], number)
+tell(f"{found} {spool.tallies()['traces'].damaged}")
+"""
+
 
 def told(process):
     answer, _ = process.communicate(timeout=60)
@@ -130,6 +147,11 @@ def test_closing_all_descriptors_loses_nothing_adopted(spool_in, folder, run):
 
     assert f"{[*range(1, 20), 30]} True 20" == told(run(APPLICATION + ADOPTED, folder))
     assert [] == files(folder)
+
+
+def test_daemon_without_stdout_prints_into_no_spool(folder, run):
+    """What is written to the numbers 0 to 2, which a daemon has closed, is none of ours."""
+    assert "[1] 0" == told(run(APPLICATION + NO_STDIO, folder))
 
 
 def test_daemon_that_closes_all_descriptors_loses_nothing(folder, run):
