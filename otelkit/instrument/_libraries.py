@@ -87,12 +87,14 @@ def _missing(name: str, found: Library | None) -> str | None:
     if found is None:
         others = {entry.name for entry in _entries()} - {one.replace("_", "-") for one in FILES}
         known = sorted({*(one.replace("_", "-") for one in FILES), *others})
-        close = get_close_matches(name.strip().lower(), known, n=1)
+        plain = name.strip().lower()
+        close = get_close_matches(plain, known, n=1)
+        package = f"opentelemetry-instrumentation-{plain.replace('_', '-')}"
         advice = (
             f"did you mean {close[0]!r}?"
             if close
             else f"there are: {', '.join(known)}. Correct the name, or install the official instrumentation "
-            "of the library: pip install opentelemetry-instrumentation-<library>"
+            f"of the library, if there is one: pip install {package}"
         )
         return f"instrument={name!r}: no instrumentation of that name is installed; {advice}"
     absent = found.missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from otelkit.settings import _pairs, _url
@@ -25,13 +26,21 @@ OWN_VARIABLES = frozenset(
 _NOTHING = OtlpOverride()
 _MANY_SECONDS = 1000
 _USUAL_PORTS = {4317: "grpc", 4318: "http/protobuf"}
+_PATH_OF_A_SIGNAL = re.compile(rf"/v1(?:/(?P<signal>{'|'.join(SIGNALS)}))?/*")
 
 
 def about(settings: Settings, sources: Sources) -> tuple[str, ...]:
     """The advice on ``settings`` that were made from ``sources``."""
     return tuple(
         dict.fromkeys(
-            (*_timeouts(settings), *_addresses(settings), *_unused(settings, sources), *_misspelt(sources))
+            (
+                *_timeouts(settings),
+                *_addresses(settings),
+                *_base(settings),
+                *_without_tls(settings, sources),
+                *_unused(settings, sources),
+                *_misspelt(sources),
+            )
         )
     )
 
@@ -40,7 +49,7 @@ def _timeouts(settings: Settings) -> Iterator[str]:
     given = [(settings.export_timeout_s, place(settings.origins["export_timeout_s"]))]
     for signal, own in settings.signal_overrides.items():
         if own.timeout_s is not None:
-            given.append((own.timeout_s, f"variable OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT"))
+            given.append((own.timeout_s, f"variable {_variable(signal, 'TIMEOUT')}"))
     for seconds, origin in given:
         if seconds >= _MANY_SECONDS:
             yield (
@@ -62,21 +71,67 @@ def _addresses(settings: Settings) -> Iterator[str]:
                 f"endpoint {shown}: port {parts.port} is usually that of {usual}, but the protocol is "
                 f"{target.protocol}; set protocol={usual!r} if nothing arrives."
             )
+        elif target.protocol != "grpc" and _own(settings, signal).endpoint and parts.path in ("", "/"):
+            yield (
+                f"endpoint {shown} (variable {_variable(signal, 'ENDPOINT')}) is used as it is, without "
+                f"/v1/{signal}; add that path if nothing arrives."
+            )
         if target.protocol == "grpc" and not _url.has_scheme(given) and not target.insecure:
             yield f"endpoint {shown} has no scheme, so TLS is used; write http:// before it to go without."
-        if (
-            given is settings.endpoint
-            and target.protocol != "grpc"
-            and parts.path.rstrip("/").endswith(f"/v1/{signal}")
-        ):
-            yield f"endpoint {shown} is a base address, to which /v1/{signal} is added; leave that path out."
+
+
+def _base(settings: Settings) -> Iterator[str]:
+    """About the path of a signal in the address of all signals, once."""
+    based = [
+        signal
+        for signal in SIGNALS
+        if not _own(settings, signal).endpoint and settings.otlp(signal).protocol != "grpc"
+    ]
+    if not based or settings.endpoint is None:
+        return
+    path = _url.read(settings.endpoint).path.rstrip("/")
+    found = _PATH_OF_A_SIGNAL.fullmatch(path, path.rfind("/v1")) if "/v1" in path else None
+    if found:
+        signal = found["signal"] if found["signal"] in based else based[0]
+        yield (
+            f"endpoint {_url.mask(settings.endpoint)} is a base address, to which /v1/{signal} is added: "
+            f"requests go to {_url.mask(settings.otlp(signal).url)} and will hardly arrive; "
+            f"leave {found[0]} out."
+        )
+
+
+def _without_tls(settings: Settings, sources: Sources) -> Iterator[str]:
+    """About TLS that was to be left out. The variables are asked: an https argument wins over them."""
+    for signal in SIGNALS:
+        given = settings.endpoint_for(signal)
+        if given is None or settings.otlp(signal).insecure:
+            continue
+        names = (_variable(signal, "INSECURE"), "OTEL_EXPORTER_OTLP_INSECURE")
+        name = next((name for name in names if name in sources.variables), None)
+        if name is None:
+            said, wanted = f"insecure=true ({place(settings.origins['insecure'])})", settings.insecure
+        else:
+            said, wanted = f"{name}=true", sources.variables[name].strip().lower() == "true"
+        if wanted:
+            yield (
+                f"{said} has no effect on endpoint {_url.mask(given)}, which is https and so with TLS; "
+                "write http:// to go without."
+            )
+
+
+def _own(settings: Settings, signal: str) -> OtlpOverride:
+    return settings.signal_overrides.get(signal, _NOTHING)
+
+
+def _variable(signal: str, item: str) -> str:
+    return f"OTEL_EXPORTER_OTLP_{signal.upper()}_{item}"
 
 
 def _unused(settings: Settings, sources: Sources) -> Iterator[str]:
     if "OTEL_TRACES_SAMPLER_ARG" in sources.variables and settings.origins["sampler"] == "default":
         yield "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER; set that too."
     for signal in SIGNALS:
-        own = settings.signal_overrides.get(signal, _NOTHING)
+        own = _own(settings, signal)
         if (own.protocol or settings.protocol) != "grpc":
             continue
         wanted = settings.headers if own.headers is None else own.headers

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["endpoint", "has_scheme", "is_loopback", "mask", "read", "with_path"]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_QUOTES = "'\"`\u2018\u2019\u201c\u201d"
+_SLIP = re.compile(r"https?(?://|:(?!\d))", re.IGNORECASE)  # http//host, http:/host, http://http://host
+_NO_NAME = re.compile(r"(?![A-Za-z0-9._-])[!-~]")  # what is beyond ASCII may be of a name
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f\\]")
 _EXAMPLE = "such as http://localhost:4318"
 
@@ -26,6 +29,11 @@ def endpoint(raw: object, complain: Complain) -> str:
     text = raw.strip()
     if not text or _UNPRINTABLE.search(text):
         raise Wrong(f"must be an address without blanks, {_EXAMPLE}")
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        raise Wrong(f"must be without quotes, which here are part of the value, {_EXAMPLE}")
+    scheme = _SCHEME.match(text)
+    if _SLIP.match(text, scheme.end() if scheme else 0):
+        raise Wrong(f"must have one http:// or https://, with its colon and both slashes, {_EXAMPLE}")
     try:
         parts = read(text)
         port = parts.port
@@ -35,6 +43,10 @@ def endpoint(raw: object, complain: Complain) -> str:
         raise Wrong(f"must begin with http:// or https://, {_EXAMPLE}")
     if not parts.hostname or port == 0:
         raise Wrong(f"must name a host and, where it is not the default, a port, {_EXAMPLE}")
+    if "[" not in parts.netloc.rpartition("@")[2] and (found := _NO_NAME.search(parts.hostname)):
+        raise Wrong(
+            f"must name a host by letters, digits, dots and hyphens, without {found[0]!r}, {_EXAMPLE}"
+        )
     return text
 
 

@@ -36,13 +36,13 @@ def dial(
     if proxy is None:
         stream: Stream = _line.connect(host, port, limit)
     else:
-        stream = _line.connect(proxy.host, proxy.port, limit)
+        stream = _line.connect(proxy.host, proxy.port, limit, note=f"a proxy: {proxy.why}")
     line = stream
     try:
         if proxy is not None and proxy.secure:
             stream = _encrypt(stream, None, proxy.host, limit)
         if proxy is not None and not forward:
-            limit.awaiting = f"tunnel through {proxy.host}:{proxy.port}"
+            limit.awaiting = f"tunnel through {proxy.place}"
             _proxy.tunnel(stream, host, port, proxy)
         if tls is not None:
             stream = _encrypt(stream, tls, host, limit)

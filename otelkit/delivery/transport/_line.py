@@ -86,19 +86,26 @@ class Line:
         self._limit.release(self._socket)
 
 
-def connect(host: str, port: int, limit: Limit) -> Line:
+def connect(host: str, port: int, limit: Limit, *, note: str = "") -> Line:
     """Connect to the first address of ``host`` that answers.
 
     Each address gets its part of the time left, so that one that is a black hole leaves some to the
     next. The resolver of the C library has its own timeouts and cannot be interrupted; only there
     a send may outlast its deadline.
 
+    Args:
+        host: Where to, without brackets.
+        port: The port there.
+        limit: What ends the waits.
+        note: What is there, for the message of a failure.
+
     Raises:
         Failure: No address answered; names host and port.
     """
+    said = f" ({note})" if note else ""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    limit.awaiting = f"connection to {place}"
-    addresses = _resolve(host, port)
+    limit.awaiting = f"connection to {place}{said}"
+    addresses = _resolve(host, port, said)
     problem = 0
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         share_s = limit.left() / (len(addresses) - index)
@@ -108,15 +115,15 @@ def connect(host: str, port: int, limit: Limit) -> Line:
             problem = error.errno or 0
     limit.left()
     if problem == errno.ECONNREFUSED:
-        raise Failure(f"connection refused by {place}")
-    raise Failure(f"no connection to {place} ({os.strerror(problem)})")
+        raise Failure(f"connection refused by {place}{said}")
+    raise Failure(f"no connection to {place} ({os.strerror(problem)}){said}")
 
 
-def _resolve(host: str, port: int) -> list[Any]:
+def _resolve(host: str, port: int, said: str) -> list[Any]:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Failure(f"the name {host!r} cannot be resolved ({_reason(error)})") from error
+        raise Failure(f"the name {host!r} cannot be resolved ({_reason(error)}){said}") from error
 
 
 def _attempt(owned: OwnedSocket, address: Any, limit: Limit, time_s: float) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,14 +26,28 @@ class Proxy:
     """A proxy to go through.
 
     Attributes:
+        variable: What named it, as it stands in the environment: ``HTTPS_PROXY``.
+        exceptions: What would leave it out: ``NO_PROXY``.
         secure: Whether the proxy itself is spoken to over TLS.
         headers: ``proxy-authorization``, if its address holds a user.
     """
 
     host: str
     port: int
+    variable: str
+    exceptions: str
     secure: bool
     headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def why(self) -> str:
+        """Where it comes from and what leaves it out, for a message."""
+        return f"{self.variable} names it, {self.exceptions} avoids it"
+
+    @property
+    def place(self) -> str:
+        """Its host and port, for a message."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[str, ...]) -> Proxy | None:
@@ -56,10 +71,18 @@ def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[
 
     proxies = getproxies_environment()
     name = next((name for name in variables if name in proxies), None)
-    excepted = next((proxies[name] for name in exceptions if name in proxies), "")
-    if name is None or _direct(host, port, excepted):
+    excluding = next((name for name in exceptions if name in proxies), exceptions[-1])
+    if name is None or _direct(host, port, proxies.get(excluding, "")):
         return None
-    return _read(name, proxies[name])
+    return _read(_variable(name), proxies[name], _variable(excluding))
+
+
+def _variable(name: str) -> str:
+    """The variable that ``getproxies_environment`` has taken: lower case wins, by its documentation."""
+    lower = f"{name}_proxy"
+    if os.environ.get(lower):
+        return lower
+    return next((given for given in os.environ if given.lower() == lower), lower.upper())
 
 
 def _direct(host: str, port: int, excepted: str) -> bool:
@@ -99,7 +122,7 @@ def _covers(name: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
         return False
 
 
-def _read(name: str, text: str) -> Proxy:
+def _read(variable: str, text: str, exceptions: str) -> Proxy:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname, parts.port
@@ -107,13 +130,15 @@ def _read(name: str, text: str) -> Proxy:
         host, parts, port = None, urlsplit(""), None
     if not host or parts.scheme not in _PORTS:
         # The value may hold a password, and so it is not shown.
-        raise Failure(f"{name.upper()}_PROXY is no address of an http or https proxy")
+        raise Failure(f"{variable} is no address of an http or https proxy")
     headers: dict[str, str] = {}
     if credentials := basic(parts):
         headers["proxy-authorization"] = credentials
     return Proxy(
         host=host,
         port=_PORTS[parts.scheme] if port is None else port,
+        variable=variable,
+        exceptions=exceptions,
         secure=parts.scheme == "https",
         headers=headers,
     )
@@ -136,12 +161,14 @@ def tunnel(stream: Stream, host: str, port: int, proxy: Proxy) -> None:
     while not head.endswith(b"\r\n\r\n"):
         byte = stream.receive(1)
         if not byte or len(head) > _MAX_HEAD:
-            raise Failure(f"the proxy {proxy.host}:{proxy.port} gave no answer to CONNECT")
+            raise Failure(f"the proxy {proxy.place} gave no answer to CONNECT ({proxy.why})")
         head += byte
     status = _STATUS.match(head)
     if status is None or not status[1].startswith(b"2"):
         answer = _phrase(int(status[1])) if status else "something that is not HTTP"
-        raise Failure(f"the proxy {proxy.host}:{proxy.port} does not connect to {place}: it answers {answer}")
+        raise Failure(
+            f"the proxy {proxy.place} does not connect to {place}: it answers {answer} ({proxy.why})"
+        )
 
 
 def _phrase(code: int) -> str:

@@ -6,6 +6,7 @@ Source: OpenTelemetry Protocol Specification, "OTLP/HTTP".
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -85,19 +86,31 @@ def _connect(
         url=url.url if forward else url.request_uri,
         headers={**headers, **proxy.headers} if proxy is not None and forward else headers,
         signal=signal,
+        through=f"through the proxy {proxy.place} ({proxy.why}): " if proxy is not None and forward else "",
     )
 
 
 class HttpConnection:
-    """A keep-alive connection to one address."""
+    """A keep-alive connection to one address.
 
-    def __init__(self, stream: Stream, *, url: str, headers: Mapping[str, str], signal: str) -> None:
+    Args:
+        stream: The way there.
+        url: The target of each request.
+        headers: Of each request.
+        signal: ``traces``, ``logs`` or ``metrics``.
+        through: The proxy that reads the requests, for the message of an answer which may be its own.
+    """
+
+    def __init__(
+        self, stream: Stream, *, url: str, headers: Mapping[str, str], signal: str, through: str
+    ) -> None:
         from otelkit.delivery.transport._http1 import Http1Connection
 
         self._stream = stream
         self._url = url
         self._headers = headers
         self._signal = signal
+        self._through = through
         self._socket = _Socket(stream)
         self._http: Any = Http1Connection("")
         self._http.sock = self._socket
@@ -125,7 +138,9 @@ class HttpConnection:
             raise
         except (HTTPException, HTTPError) as error:
             raise Failure(f"what came back is no HTTP/1.1 answer ({type(error).__name__})") from error
-        return http_answer(self._signal, response.status, response.headers, self._body(response))
+        answer = http_answer(self._signal, response.status, response.headers, self._body(response))
+        # Nothing in an answer tells for certain whose it is.
+        return answer if answer.kind == "ok" else replace(answer, message=self._through + answer.message)
 
     def _body(self, response: HTTPResponse) -> bytes:
         """The body, or nothing if it does not come: the status has said what matters."""

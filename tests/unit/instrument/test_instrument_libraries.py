@@ -167,6 +167,13 @@ def test_an_unknown_name_is_one_line(said):
     assert 1 == len(instrument.missing(settings))
 
 
+def test_a_name_like_no_other_has_its_package():
+    """The command for a library that otelkit does not know has the library's name in it."""
+    (line,) = instrument.missing(Settings(service_name="test", instrument=("Nosuch_Framework",)))
+
+    assert line.endswith("pip install opentelemetry-instrumentation-nosuch-framework")
+
+
 def test_an_official_one_that_fails_half_way_is_taken_back():
     """Its error is the one line; nothing of what it has replaced stays."""
     from otelkit.instrument import _official

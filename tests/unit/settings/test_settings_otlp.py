@@ -182,7 +182,16 @@ def test_timeout_in_milliseconds_earns_advice(setenv, name):
     [
         ({"endpoint": "http://c:4317"}, "port 4317"),
         ({"endpoint": "http://c:4318", "protocol": "grpc"}, "port 4318"),
-        ({"endpoint": "http://c/v1/traces"}, "/v1/traces is added"),
+        ({"endpoint": "http://c/v1/traces"}, "requests go to http://c/v1/traces/v1/traces and will hardly"),
+        (
+            {"endpoint": "http://c/otlp/v1/logs/"},
+            "/otlp/v1/logs/v1/logs and will hardly arrive; leave /v1/logs",
+        ),
+        (
+            {"endpoint": "http://c/v1"},
+            "requests go to http://c/v1/v1/traces and will hardly arrive; leave /v1 o",
+        ),
+        ({"endpoint": "http://c/v1/"}, "http://c/v1/v1/traces"),
         ({"endpoint": "c:4317", "protocol": "grpc"}, "no scheme"),
     ],
 )
@@ -193,6 +202,69 @@ def test_unlikely_addresses_earn_advice(arguments, words):
     assert () == settings.problems
     (line,) = settings.advice
     assert words in line
+
+
+@pytest.mark.parametrize("address", ["http://c/v1/x", "http://c/api/v10", "http://c/v1beta", "http://c/otlp"])
+def test_other_paths_earn_no_advice(address):
+    """A path of the receiver's own is no mistake."""
+    assert () == resolve(endpoint=address).advice
+
+
+@pytest.mark.parametrize("address", ["http://u:s3cret@c:4318", "http://c:4318/"])
+def test_signal_address_without_a_path_earns_advice(setenv, address):
+    """It is used as it is, with one line; the general address, gRPC and one with a path earn none."""
+    setenv(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=address, OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4318")
+    setenv(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://c:4318/v1/traces")
+    setenv(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="http://c:4317", OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc")
+
+    settings = resolve(strict=True)
+
+    assert address == settings.otlp("logs").url
+    (line,) = settings.advice
+    assert "(variable OTEL_EXPORTER_OTLP_LOGS_ENDPOINT) is used as it is, without /v1/logs; add" in line
+    assert "s3cret" not in line
+
+
+def test_path_of_a_signal_beside_that_signals_own_address(setenv):
+    """The line about a base address shows an address that is really used."""
+    setenv(
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://c/v1/traces",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://c/v1/traces",
+    )
+
+    (line,) = resolve().advice
+
+    assert "requests go to http://c/v1/traces/v1/metrics" in line
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_insecure_beside_https_earns_advice(setenv, protocol, by):
+    """OTEL_EXPORTER_OTLP_INSECURE has no say over https, and that is one line."""
+    setenv(OTEL_EXPORTER_OTLP_INSECURE="true", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    if by == "variable":
+        setenv(OTEL_EXPORTER_OTLP_ENDPOINT="https://u:s3cret@c")
+
+    (line,) = resolve(endpoint="https://u:s3cret@c" if by == "argument" else None).advice
+
+    assert line.startswith("OTEL_EXPORTER_OTLP_INSECURE=true has no effect on endpoint https://***@c, ")
+
+
+def test_insecure_that_is_followed_earns_no_advice(setenv):
+    """No line where there is no TLS, nor where the signal's own variable wants TLS."""
+    setenv(OTEL_EXPORTER_OTLP_INSECURE="true", OTEL_EXPORTER_OTLP_LOGS_INSECURE="false")
+    setenv(OTEL_EXPORTER_OTLP_ENDPOINT="http://c", OTEL_EXPORTER_OTLP_LOGS_ENDPOINT="https://c/v1/logs")
+
+    assert () == resolve().advice
+
+
+def test_insecure_of_the_file_beside_https(write_file):
+    """Where no variable says it, the line names the setting's own source."""
+    write_file('insecure = true\nendpoint = "https://c"')
+
+    (line,) = resolve().advice
+
+    assert line.startswith("insecure=true ([tool.otelkit] in pyproject.toml) has no effect on endpoint ")
 
 
 def test_wrong_signal_variable_falls_back(setenv):

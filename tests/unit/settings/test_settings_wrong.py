@@ -80,6 +80,42 @@ def test_wrong_value_is_one_line_and_the_default(name, value, shown):
     assert getattr(Settings(), name) == getattr(settings, name)
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("'http://127.0.0.1:4318'", "without quotes, which here are part of the value"),
+        ('"c:4318"', "without quotes"),
+        ("http://c:4318'", "without quotes"),
+        ("http//c", "one http:// or https://"),
+        ("https:/c:4318", "one http:// or https://"),
+        ("http:c", "one http:// or https://"),
+        ("http://http://c:4318", "one http:// or https://"),
+        ("http://c d:4318", "without blanks"),
+        ("http://${HOST}:4318", "without '$'"),
+        ("http://a,b:4318", "without ','"),
+        ("http://<c>", "without '<'"),
+        ("a'b:4318", 'without "\'"'),
+    ],
+)
+def test_address_of_no_host(address, words):
+    """What no host can be called, quotes and a broken scheme are said at once, not by the resolver later."""
+    (line,) = resolve(endpoint=address).problems
+
+    assert "cannot be used: it must" in line
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["my_c:4318", "http:4318", "http://https/x", "http://ünï.de", "[fe80::1%25eth0]:4318", "http://u:p'${@c"],
+)
+def test_address_of_an_unusual_host(address):
+    """Names with underscores, beyond ASCII, of version 6, called http, and any password can be used."""
+    settings = resolve(endpoint=address)
+
+    assert (address, ()) == (settings.endpoint, settings.problems)
+
+
 def test_wrong_value_of_settings_made_directly():
     """`Settings(...)` says the same line."""
     assert resolve(sample_ratio=7).problems == Settings(sample_ratio=7).problems

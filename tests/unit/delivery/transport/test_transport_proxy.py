@@ -103,6 +103,60 @@ def test_refusal(link, monkeypatch):
     assert "retry" == answer.kind
     expected = f"the proxy 127.0.0.1:{proxy.port} does not connect to collector.test:443: it answers 407"
     assert answer.message.startswith(expected)
+    assert answer.message.endswith("(HTTPS_PROXY names it, NO_PROXY avoids it)")
+
+
+@pytest.fixture
+def closed_port():
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (["HTTPS_PROXY"], "HTTPS_PROXY names it, NO_PROXY avoids it"),
+        (["HTTPS_PROXY", "https_proxy", "no_proxy"], "https_proxy names it, no_proxy avoids it"),
+        (["ALL_PROXY"], "ALL_PROXY names it, NO_PROXY avoids it"),
+    ],
+)
+def test_dead_proxy(link, monkeypatch, closed_port, variables, told):
+    """Where nobody listens at a proxy's address, it is named as a proxy, with the variable that counted."""
+    for variable in variables:
+        value = "other.test" if variable == "no_proxy" else f"http://me:s3cret-pw@127.0.0.1:{closed_port}"
+        monkeypatch.setenv(variable, value)
+    answer = link("https://collector.test:4318/v1/traces").send(b"", timeout_s=10)
+    assert f"connection refused by 127.0.0.1:{closed_port} (a proxy: {told})" == answer.message
+
+
+@pytest.mark.parametrize("read", ["NO_PROXY", "NO_GRPC_PROXY"])
+def test_dead_proxy_of_grpc(link, monkeypatch, closed_port, read):
+    """Of gRPC's two lists of exceptions the one that is read is named, without any NO_PROXY."""
+    monkeypatch.setenv("GRPC_PROXY", f"127.0.0.1:{closed_port}")
+    if read == "NO_GRPC_PROXY":
+        monkeypatch.setenv(read, "other.test")
+    answer = link("http://collector.test:4317", protocol="grpc").send(b"", timeout_s=10)
+    assert answer.message.endswith(f"(a proxy: GRPC_PROXY names it, {read} avoids it)")
+
+
+def test_proxy_without_an_address(link, monkeypatch):
+    """A proxy whose name cannot be resolved is named as a proxy too."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://a..b:3128")
+    answer = link("https://collector.test/").send(b"", timeout_s=10)
+    assert answer.message.startswith("the name 'a..b' cannot be resolved")
+    assert answer.message.endswith("(a proxy: HTTPS_PROXY names it, NO_PROXY avoids it)")
+
+
+@pytest.mark.parametrize("status", [403, 502])
+def test_answer_through_a_proxy(link, monkeypatch, status):
+    """What is refused through a proxy that reads the requests tells of the proxy: it may be its answer."""
+    with http_peer(response(status, b"no", kind="text/plain")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:s3cret-pw@127.0.0.1:{proxy.port}")
+        answer = link("http://collector.test:4318/v1/traces").send(b"", timeout_s=10)
+    place = f"127.0.0.1:{proxy.port} (HTTP_PROXY names it, NO_PROXY avoids it)"
+    assert answer.message.startswith(f"through the proxy {place}: HTTP {status} ")
 
 
 @pytest.mark.parametrize("said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 20_000])
