@@ -194,7 +194,8 @@ class Spool:
             return str(error)
         return (
             f"the spool in {self._path} cannot be written: {error}. "
-            "Make the folder writable for this user and its disk large enough, or give another folder."
+            "Make the folder writable for this user and its disk large enough, or give another one by "
+            "spool_dir= (OTELKIT_SPOOL_DIR); spool='off' (OTELKIT_SPOOL) does without."
         )
 
     def _regain(self) -> None:
