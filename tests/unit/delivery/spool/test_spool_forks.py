@@ -185,9 +185,11 @@ def test_grandchild_lets_go_of_all_before_it(spool_in, folder, fork):
 
     def work():
         spool.append([parcel(1)])
-        child = os.fork()
-        if child:
+        ended, lives = os.pipe()
+        if os.fork():
             os._exit(0)
+        os.close(lives)
+        os.read(ended, 1)  # until the child has ended
         spool.forget()
 
     fork(work)
