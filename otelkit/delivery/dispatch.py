@@ -6,8 +6,9 @@
                   │  ▲
        guests ◄───┘  └── puller (metrics)
 
-The order at the end: first everything to disk, then the network with what is left of the time. What
-is on disk and cannot leave now is sent by the next process.
+The order at the end: first everything to disk, then the network with what is left of the time, then
+the same for what has come meanwhile. What is on disk and cannot leave now is sent by the next process.
+Only the courier and the sender wait for the disk, so one that hangs holds up neither flush nor end.
 """
 
 from __future__ import annotations
@@ -258,13 +259,14 @@ class Dispatch:
         return self._courier.wait(self._courier.ask(), deadline=deadline) and done
 
     def _deliver_rest(self, deadline: float, *, hurry: bool) -> bool:
-        put_away, before = self._put_away(deadline), self._came()
+        before = self._came()
+        put_away = self._put_away(deadline)
         self._courier.secure(deadline=deadline)
         safe = self._depot is not None and self._depot.safe
         left = self._leave(deadline, hurry=hurry and safe)
         self._stop_taking()
-        if hurry or self._came() > before:  # the application has gone on meanwhile
-            put_away = self._put_away(deadline) and put_away
+        if put_away and (hurry or self._came() > before):  # the application has gone on meanwhile
+            put_away = self._put_away(deadline)
             left = left and self._leave(deadline, hurry=hurry and safe)
         return left and put_away
 
