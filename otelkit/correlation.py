@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,11 +46,10 @@ class Binding:
 
     def restore(self) -> None:
         """Give each field the value that it had before, or none; again does nothing."""
-        from structlog.contextvars import bind_contextvars, unbind_contextvars
-
+        contextvars = _contextvars()
         before, self._before = self._before, {}
-        unbind_contextvars(*before)
-        bind_contextvars(**{name: value for name, value in before.items() if value is not ...})
+        contextvars.unbind_contextvars(*before)
+        contextvars.bind_contextvars(**{name: value for name, value in before.items() if value is not ...})
 
     def __enter__(self) -> Binding:
         return self
@@ -74,10 +75,18 @@ def bind(**fields: Any) -> Binding:
             with otelkit.bind(order_id=17):
                 log.info("order placed")
     """
-    from structlog.contextvars import bind_contextvars
-
-    tokens = bind_contextvars(**fields)
+    tokens = _contextvars().bind_contextvars(**fields)
     return Binding({name: _old_value(token) for name, token in tokens.items()})
+
+
+def _contextvars() -> Any:
+    """structlog's; it asks stdout whether it is a terminal when it is imported, also one that is closed."""
+    try:
+        from structlog import contextvars
+    except Exception:
+        with redirect_stdout(StringIO()):
+            from structlog import contextvars
+    return contextvars
 
 
 def _old_value(token: Any) -> Any:
@@ -88,11 +97,18 @@ def unbind(*keys: str) -> None:
     """Take fields off again; names that are not bound are ignored.
 
     Args:
-        *keys: The fields' names.
+        *keys: The fields' names; what cannot be one is ignored.
     """
-    from structlog.contextvars import unbind_contextvars
+    _contextvars().unbind_contextvars(*filter(_prints, keys))
 
-    unbind_contextvars(*keys)
+
+def _prints(key: object) -> bool:
+    """Whether it can be the name of a field: structlog makes it a part of one."""
+    try:
+        f"{key}"
+    except Exception:
+        return False
+    return True
 
 
 class CorrelationMiddleware:

@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 from otelkit._arrival import when_imported
 
@@ -31,7 +33,11 @@ def fetch() -> None:
     """Import structlog now; a fork by another thread waits for it."""
     if not is_here():
         with _importing:
-            import structlog  # noqa: F401
+            try:
+                import structlog
+            except Exception:  # it asks stdout whether it is a terminal, also one that is closed
+                with redirect_stdout(StringIO()):
+                    import structlog  # noqa: F401
 
             # What its hooks and our own loggers need besides.
             from otelkit.logs import naming  # noqa: F401

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from structlog import contextvars as _contextvars
 
+from otelkit.logs.present_stdout import PresentStdout
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -55,15 +57,21 @@ class _Following(_Proxy):  # type: ignore[misc]  # structlog's class of lazy log
         return made[0].bind(**new_values) if new_values else made[0]
 
     def _assembled(self, config: dict[str, Any]) -> tuple[Any, ...]:
-        logger = _Proxy.bind(self)
+        factory = config["logger_factory"]
+        # Told no file, structlog prints to stdout: by ours, for which it need not be open.
+        prints = type(factory) is structlog.PrintLoggerFactory and getattr(factory, "_file", ...) is None
+        logger = _Proxy.bind(self._printing() if prints else self)
         self.__dict__.pop("bind", None)  # set where structlog is configured to cache for good
-        made = logger, config["processors"], config["wrapper_class"], config["logger_factory"]
+        made = logger, config["processors"], config["wrapper_class"], factory
         # Any other factory may want to make its logger anew for each call.
-        if isinstance(
-            config["logger_factory"], (structlog.PrintLoggerFactory, structlog.stdlib.LoggerFactory)
-        ):
+        if isinstance(factory, (structlog.PrintLoggerFactory, structlog.stdlib.LoggerFactory)):
             self._made = made
         return made
+
+    def _printing(self) -> _Following:
+        twin = _Following(PresentStdout(self._initial_values.name), context_class=Named)
+        twin._initial_values = self._initial_values
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_made"}

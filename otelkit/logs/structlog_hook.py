@@ -20,6 +20,7 @@ from otelkit import _guard
 from otelkit.logs import structlog_attach, structlog_own
 from otelkit.logs.emit import emit
 from otelkit.logs.patch import Patch
+from otelkit.logs.present_stdout import PresentStdout
 from otelkit.logs.running import BUSY, LOCAL, Frame, current
 from otelkit.processors.exceptions import reworded
 
@@ -152,7 +153,12 @@ def _proxy_to_logger(self: Any, method_name: str, event: Any = None, **event_kw:
 
 
 def _print_logger_named(self: Any, *args: Any) -> Any:
-    logger = _FACTORY.found(self, *args)
+    try:
+        logger = _FACTORY.found(self, *args)
+    except TypeError:  # there was no stdout when structlog was imported (``python program.py >&-``)
+        if current() is None or getattr(self, "_file", ...) is not None:
+            raise
+        logger = PresentStdout()
     if args and current() is not None:
         logger.name = args[0]  # structlog forgets the name given to `get_logger`
     return logger

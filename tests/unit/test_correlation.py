@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,6 +26,30 @@ def test_bind_binds_at_once():
     bind(a=1, b=2)
     unbind("a", "never")
     assert get_contextvars() == {"b": 2}
+
+
+def test_what_cannot_be_a_name_is_ignored():
+    """unbind passes over an object that cannot be printed, and takes the others off."""
+
+    class Hostile:
+        def __str__(self):
+            raise ZeroDivisionError
+
+        __repr__ = __hash__ = __format__ = __str__
+
+    bind(a=1, b=2)
+    unbind(Hostile(), "a")
+    assert get_contextvars() == {"b": 2}
+
+
+def test_bind_with_a_closed_stdout():
+    """bind and unbind, as the first that need structlog, do not need an open stdout."""
+    program = (
+        "import sys, otelkit; sys.stdout.close(); otelkit.unbind('b')\n"
+        "with otelkit.bind(a=1): import structlog; assert {'a': 1} == structlog.contextvars.get_contextvars()\n"
+        "sys.stdout = None"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_bind_restores():
