@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import metrics, trace
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
     from otelkit._otel import LogRecordExporter
-    from otelkit.runtime import Runtime
+    from otelkit.runtime import Rehearsal, Runtime
     from otelkit.settings import Settings
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "get_meter",
     "get_tracer",
     "init",
+    "rehearsal",
     "shutdown",
     "span",
     "span_id",
@@ -77,6 +80,8 @@ def init(
     which still delivers what was in flight. An argument that is not given is resolved afresh:
     from the ``OTEL_*`` variables, then ``OTELKIT_*``, then ``[tool.otelkit]`` in the working
     folder's pyproject.toml, then the default. See `otelkit.settings.describe`.
+
+    Inside `otelkit.testing.capture` it starts no export, and is taken back at the end of the block.
 
     Args:
         service_name: The name of the service, in every signal.
@@ -144,19 +149,23 @@ def _run(settings: Settings) -> Runtime:
     from otelkit import settings as settings_room
 
     _otel.load_sdk()
-    from otelkit import runtime
-
-    present = runtime.current()
+    present = _present()
     if present is not None and not present.ending and present.settings == settings:
         return present
     for line in (*settings.problems, *settings.advice):
         _guard.say(line, key=f"settings:{line}")
     made = _start(settings)
+    _tell_running(settings)
+    made.on_close(lambda: settings_room.running() is settings and settings_room.set_running(None))
+    return made
+
+
+def _tell_running(settings: Settings | None) -> None:
+    from otelkit import settings as settings_room
+
     settings_room.set_running(settings)
     if (measures := sys.modules.get("otelkit.measures")) is not None:
         measures.follow()  # the names of observed queues follow the prefix
-    made.on_close(lambda: settings_room.set_running(None))
-    return made
 
 
 def _start(settings: Settings) -> Runtime:
@@ -167,16 +176,58 @@ def _start(settings: Settings) -> Runtime:
     missing = instrument.missing(settings)
     if settings.strict and missing:
         raise ConfigurationError("\n".join(missing))
-    made = runtime.Runtime(settings, plan(settings, terminal=_terminal()))
+    stage, planned = runtime.stage(), plan(settings, terminal=_terminal())
+    made = (
+        runtime.Runtime(settings, planned) if stage is None else runtime.Rehearsal(settings, planned, stage)
+    )
     with instrument.handover():  # what the former runtime gives up and this one wants stays as it is
         made.start()
+        if isinstance(made, runtime.Rehearsal):
+            made.on_close(functools.partial(_resume, made))  # the first one given goes last
         made.on_close(propagation.install(settings.propagators))
         made.on_close(logs.install(settings, made.redactor).uninstall)
         if settings.instrument is not False and not settings.sdk_disabled:
             made.on_close(instrument.install(settings))
         made.on_close(process.install(settings))
-    _lifecycle.install(after_fork=_after_fork, on_os_exit=settings.flush_on_os_exit)
+    if stage is None:  # else nothing is there to be sent at the end of the process
+        _lifecycle.install(after_fork=_after_fork, on_os_exit=settings.flush_on_os_exit)
     return made
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Let `init` export nothing inside the block, and take back what it has set at the end.
+
+    For `otelkit.testing.capture`. The runtime of before goes on beneath, untouched: what `init` makes
+    inside (`otelkit.runtime.Rehearsal`) sets its own log set-up, redaction, propagators and libraries
+    on top, and takes them back as any runtime does when it is shut down. `init`, `flush` and
+    `shutdown` mean the runtime that was made inside, if any; never the one beneath.
+    """
+    from otelkit import runtime
+
+    with _init_lock:
+        stage = runtime.Stage()
+    try:
+        yield
+    finally:
+        with _init_lock:  # an `init` of another thread is completed first, and then taken back
+            stage.close()
+
+
+def _resume(made: Rehearsal) -> None:
+    """Put in force again what the runtime below a rehearsal had set, where the latest wish counts."""
+    from otelkit import instrument, process, runtime
+
+    if runtime.current() is not made:  # but another one, which has been made since
+        return
+    below = made.below
+    _tell_running(None if below is None else below.settings)
+    if below is None:
+        return
+    settings = below.settings
+    if settings.instrument is not False and not settings.sdk_disabled:
+        instrument.install(settings)()  # its first wish still holds
+    below.on_close(process.install(settings))
 
 
 def _after_fork(parent: Runtime) -> None:
@@ -247,8 +298,13 @@ async def aflush(timeout_s: float = 5.0) -> bool:
 
 
 def _present() -> Runtime | None:
+    """The runtime that the program has made; during a capture the one made in it."""
     module = sys.modules.get("otelkit.runtime")
-    return None if module is None else module.current()
+    if module is None:
+        return None
+    stage = module.stage()
+    present: Runtime | None = module.current() if stage is None else stage.runtime
+    return present
 
 
 def span(

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from otelkit import _switch, logs
+from otelkit import _api, _switch, logs
 from otelkit._clock import FakeClock
 from otelkit.exits.console import render_tree
 from otelkit.logs import running
@@ -55,7 +55,14 @@ def capture(
     """Collect everything the process tells inside the block, from any thread, in memory.
 
     Nothing leaves the process meanwhile; afterwards all is as before. Captures nest: the inner one
-    takes what is told. It holds on while the code under test calls `otelkit.init`.
+    takes what is told.
+
+    The code under test may call `otelkit.init`, and `otelkit.shutdown`. The runtime that it gets works,
+    with all its settings, but has no way out: no OTLP, spool, server, console, exporter, processor or
+    reader of the user's, no thread, and no hooks for the end of the process. It stands on top of an
+    earlier runtime, which goes on beneath and is never returned or ended by them. At the end of the
+    capture it is shut down, if the code under test has not done it: logs, redaction, libraries and
+    propagators are again as the earlier runtime, if any, had set them.
 
     Args:
         settings: Redaction, sampling and so on; default: those of a service ``test``.
@@ -73,6 +80,7 @@ def capture(
         _switch.install()
         _switch.push(telemetry._target)
         stack.callback(_switch.pop, telemetry._target)
+        stack.enter_context(_api.rehearsal())
         # Observed instruments answer a last time; later they repeat that.
         stack.callback(telemetry._reader.pull)
         if running.current() is None:
