@@ -233,7 +233,7 @@ def build(
     return Traces(
         sdk,
         processors=processors,
-        max_length=settings.max_attribute_length,
+        max_length=_max_length(settings),
         max_children=settings.max_children_per_span,
         late_attributes=_late_attributes(settings),
         on_sampled_out=on_sampled_out,
@@ -241,9 +241,14 @@ def build(
     )
 
 
+def _max_length(settings: Settings) -> int:
+    """What a snapshot keeps: of a list all items together, where the SDK cuts each to the span's limit."""
+    return max(settings.span_attribute_length, settings.max_attribute_length)
+
+
 def _late_attributes(settings: Settings) -> int:
     """How many attributes of a span neither the sampler nor a limit of the SDK's looks at; see `Tracer`."""
-    length_is_kept = settings.span_attribute_length >= settings.max_attribute_length
+    length_is_kept = settings.span_attribute_length >= _max_length(settings)
     if settings.sampler not in _BLIND_SAMPLERS or settings.baggage_keys or not length_is_kept:
         return -1
     return settings.span_attribute_limit

@@ -7,7 +7,7 @@ from opentelemetry.context import attach, detach, get_current
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otelkit
-from otelkit.settings import Settings
+from otelkit.settings import Settings, resolve
 from otelkit.testing import FakeClock, capture
 
 
@@ -506,3 +506,29 @@ def test_values_are_cut_at_the_span_s_own_limit():
             pass
 
     assert "abc" == telemetry.span("work").attributes["text"]
+
+
+@pytest.mark.parametrize("where", ["start", "later", "event"])
+def test_the_span_s_own_limit_may_be_longer(monkeypatch, where):
+    """OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT alone lets a text on a span be as long as it says."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100000")
+    long = {"text": "x" * 100_001}
+    with capture(settings=resolve(service_name="test")) as telemetry:
+        with otelkit.span("work", long if where == "start" else {}) as span:
+            if where == "later":
+                span.set_attributes(long)
+            elif where == "event":
+                span.add_event("e", long)
+
+    found = telemetry.span("work")
+    kept = found.events[0].attributes if where == "event" else found.attributes
+    assert 100_000 == len(kept["text"])
+
+
+def test_a_short_limit_of_the_span_s_is_that_of_each_item():
+    """A list on a span keeps all its texts, each as long as the span's limit says."""
+    with capture(settings=Settings(service_name="test", span_attribute_length=3)) as telemetry:
+        with otelkit.span("work", {"texts": ["abcdef"] * 20}):
+            pass
+
+    assert ("abc",) * 20 == telemetry.span("work").attributes["texts"]
