@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
     from otelkit._otel import LogRecordExporter
-    from otelkit.runtime import Rehearsal, Runtime
+    from otelkit.rehearsal import Rehearsal
+    from otelkit.runtime import Runtime
     from otelkit.settings import Settings
 
 __all__ = [
@@ -170,6 +171,7 @@ def _tell_running(settings: Settings | None) -> None:
 
 def _start(settings: Settings) -> Runtime:
     from otelkit import _lifecycle, instrument, logs, process, runtime
+    from otelkit import rehearsal as rehearsals
     from otelkit.pipeline import propagation
     from otelkit.pipeline.plan import plan
 
@@ -178,11 +180,13 @@ def _start(settings: Settings) -> Runtime:
         raise ConfigurationError("\n".join(missing))
     stage, planned = runtime.stage(), plan(settings, terminal=_terminal())
     made = (
-        runtime.Runtime(settings, planned) if stage is None else runtime.Rehearsal(settings, planned, stage)
+        runtime.Runtime(settings, planned)
+        if stage is None
+        else rehearsals.Rehearsal(settings, planned, stage)
     )
     with instrument.handover():  # what the former runtime gives up and this one wants stays as it is
         made.start()
-        if isinstance(made, runtime.Rehearsal):
+        if isinstance(made, rehearsals.Rehearsal):
             made.on_close(functools.partial(_resume, made))  # the first one given goes last
         made.on_close(propagation.install(settings.propagators))
         made.on_close(logs.install(settings, made.redactor).uninstall)
@@ -199,7 +203,7 @@ def rehearsal() -> Iterator[None]:
     """Let `init` export nothing inside the block, and take back what it has set at the end.
 
     For `otelkit.testing.capture`. The runtime of before goes on beneath, untouched: what `init` makes
-    inside (`otelkit.runtime.Rehearsal`) sets its own log set-up, redaction, propagators and libraries
+    inside (`otelkit.rehearsal.Rehearsal`) sets its own log set-up, redaction, propagators and libraries
     on top, and takes them back as any runtime does when it is shut down. `init`, `flush` and
     `shutdown` mean the runtime that was made inside, if any; never the one beneath.
     """

@@ -2,14 +2,13 @@
 
 `otelkit.pipeline` builds the parts; this is their life, and the one replaceable global.
 
-A capture (`otelkit.testing.capture`) puts a `Stage` on top of it. What `otelkit.init` makes meanwhile is
-a `Rehearsal`, which stands there and ends with the capture; the process's own runtime goes on beneath,
-and hears nothing of it.
+A capture (`otelkit.testing.capture`) puts a `Stage` on top of it. What `otelkit.init` makes meanwhile
+(an `otelkit.rehearsal.Rehearsal`) stands there and ends with the capture; the process's own runtime goes
+on beneath, and hears nothing of it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from otelkit import _guard, _switch, prometheus
 from otelkit._clock import SYSTEM_CLOCK
-from otelkit.delivery.accounting import Counts
 from otelkit.delivery.dispatch import INTERRUPTED_S
 from otelkit.delivery.worker import bounded
 from otelkit.errors import ConfigurationError
@@ -26,10 +24,11 @@ from otelkit.pipeline.assemble import assemble
 from otelkit.processors.redact import Redactor
 
 if TYPE_CHECKING:
+    from otelkit.delivery.accounting import Counts
     from otelkit.pipeline.plan import Plan
     from otelkit.settings import Settings
 
-__all__ = ["Rehearsal", "Runtime", "Stage", "current", "stage"]
+__all__ = ["Runtime", "Stage", "current", "on_or_beneath", "stage"]
 
 _LINGER_S = 300.0
 _current: Runtime | None = None
@@ -40,7 +39,7 @@ _lock = threading.RLock()
 
 def current() -> Runtime | None:
     """The running `Runtime` of this process, or None; during a capture the one made in it, if any."""
-    return _on_or_beneath(stage())
+    return on_or_beneath(stage())
 
 
 def stage() -> Stage | None:
@@ -49,7 +48,8 @@ def stage() -> Stage | None:
     return stages[-1] if stages else None
 
 
-def _on_or_beneath(stage: Stage | None) -> Runtime | None:
+def on_or_beneath(stage: Stage | None) -> Runtime | None:
+    """The runtime that stands on a stage, or on the next one beneath that has any, or on none."""
     while stage is not None:
         if stage.runtime is not None:
             return stage.runtime
@@ -333,12 +333,24 @@ class Stage:
 
     def __init__(self) -> None:
         global _stages
-        self.runtime: Rehearsal | None = None
+        self.runtime: Runtime | None = None
         with _lock:
             self.beneath = stage()
             found = _guard._scrub if self.beneath is None else self.beneath.scrub
             self.scrub: Callable[[str], str] = found
             _stages = (*_stages, self)
+
+    def take_place(self, runtime: Runtime) -> Runtime | None:
+        """Stand a runtime here; returns the one that stood here before."""
+        with _lock:
+            former, self.runtime = self.runtime, runtime
+            return former
+
+    def leave(self, runtime: Runtime) -> None:
+        """A runtime stands here no longer, if it does."""
+        with _lock:
+            if self.runtime is runtime:
+                self.runtime = None
 
     def close(self) -> None:
         """Shut its runtime down: what lies beneath is current again, wherever in the stack this stage is."""
@@ -350,65 +362,6 @@ class Stage:
             with _lock:
                 self.runtime = None
                 _stages = tuple(other for other in _stages if other is not self)
-
-
-class Rehearsal(Runtime):
-    """What `otelkit.init` returns during a capture: a runtime with no way out, as all is captured.
-
-    It has neither parts nor threads. All that it does is in what `otelkit.init` gives to `on_close`,
-    which is taken back when it is shut down, replaced by another `otelkit.init`, or the capture ends.
-    """
-
-    def __init__(self, settings: Settings, plan: Plan, stage: Stage) -> None:
-        super().__init__(settings, dataclasses.replace(plan, disabled=True))
-        self.plan = _without_ways_out(plan)
-        self._stage = stage
-        below = self.below
-        # `otelkit.readings` asks whether those parts are the current ones: they run on meanwhile.
-        self._parts = None if below is None else below._parts
-
-    @property
-    def below(self) -> Runtime | None:
-        """The runtime that is current again after the capture."""
-        return _on_or_beneath(self._stage.beneath)
-
-    def start(self) -> None:
-        """Become the current runtime of the capture; one that was made in it before ends."""
-        with _lock:
-            former, self._stage.runtime = self._stage.runtime, self
-        if former is not None:
-            former.shutdown()
-
-    def flush(self, timeout_s: float = 5.0) -> bool:  # noqa: ARG002 - as that of `Runtime`
-        """Nothing waits: True."""
-        return True
-
-    def shutdown(self, timeout_s: float | None = None) -> bool:  # noqa: ARG002 - as that of `Runtime`
-        """Take back what `otelkit.init` has set; the capture goes on, and so does the runtime below."""
-        if current() is self:
-            below = self.below
-            _guard.set_scrubber(self._stage.scrub if below is None else below.redactor.scrub)
-        self._run_closers()
-        self.ending = True
-        with _lock:
-            if self._stage.runtime is self:
-                self._stage.runtime = None
-        return True
-
-    def end(self, timeout_s: float | None = None, *, hurry: bool = False) -> bool:
-        """The process ends inside the capture: end the runtime below, which may have something to send."""
-        self.ending = True
-        below = self.below
-        return True if below is None else below.end(timeout_s, hurry=hurry)
-
-    def stats(self) -> Mapping[str, Counts]:
-        """Counts of nothing."""
-        return {way.signal: Counts() for way in self.plan.ways}
-
-
-def _without_ways_out(plan: Plan) -> Plan:
-    ways = tuple(dataclasses.replace(way, otlp=None, named=(), users=0) for way in plan.ways)
-    return dataclasses.replace(plan, ways=ways, prometheus=False, server=None, console=False, spool="off")
 
 
 def _end_retired(timeout_s: float) -> None:
