@@ -116,11 +116,12 @@ def _bounds(name: object, advice: Sequence[float] | None) -> Sequence[float] | N
         return None
     try:
         return sorted({bound for bound in map(float, advice) if math.isfinite(bound)})
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # also what the bounds themselves raise when they are asked
+        shown = _text(name)
         _guard.say(
-            f"the histogram {name!r} was given bucket bounds that are no numbers: {_guard.current_error()}. "
+            f"the histogram {shown!r} was given bucket bounds that are no numbers: {_guard.current_error()}. "
             "The bounds of its unit are used.",
-            key=f"bounds:{name}",
+            key=f"bounds:{shown}",
         )
         return None
 

@@ -44,7 +44,7 @@ def response_id(result: Any) -> str | None:
 
 def texts(result: Any) -> list[str]:
     """The text of each choice of an answer, or what a chunk adds to it; of any length."""
-    if isinstance(result, str):
+    if issubclass(type(result), str):
         return [str.__str__(result)]
     choices = [
         found

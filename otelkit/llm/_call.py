@@ -20,6 +20,7 @@ from otelkit.llm._record import SCOPE, Asked, name_of
 from otelkit.llm._stream import is_stream, passing
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.exceptions import class_name, status_text
+from otelkit.processors.limits import span_attributes
 from otelkit.processors.usage import Usage, count, joined, model_of, text, usage_of
 
 __all__ = ["Call", "track"]
@@ -27,7 +28,6 @@ __all__ = ["Call", "track"]
 R = TypeVar("R")
 
 _NOTHING = Usage(None, None, None, None)
-_WHOLE = frozenset({list, tuple})
 
 
 def track(
@@ -72,8 +72,16 @@ def track(
         port=count(server_port),
     )
     wanted = present().record_content if record_content is None else record_content is True
-    more = attributes if isinstance(attributes, Mapping) else {}
-    return Call(asked, more, (messages, system) if wanted else None)
+    return Call(asked, _mapping(attributes), (messages, system) if wanted else None)
+
+
+def _mapping(attributes: Any) -> Mapping[Any, Any]:
+    if type(attributes) is dict:
+        return attributes
+    try:
+        return dict(attributes) if issubclass(type(attributes), Mapping) else {}
+    except Exception:  # a mapping that cannot be read: the span says so
+        return span_attributes(attributes)
 
 
 class Call:
@@ -212,7 +220,7 @@ class Call:
             answer that is no stream, which counts as that of `result`.
         """
         try:
-            if type(chunks) in _WHOLE:
+            if type(chunks) is list or type(chunks) is tuple:
                 for chunk in chunks:
                     self._on_chunk(chunk)
                 return chunks
@@ -288,7 +296,9 @@ class Call:
 
     def _fail(self, error: BaseException | None) -> None:
         """Remember the first error; cancellation and other `BaseException` are none."""
-        if self._over or self._error_type is not None or not isinstance(error, Exception):
+        if self._over or self._error_type is not None:
+            return
+        if error is None or not issubclass(type(error), Exception):
             return
         self._error_type = class_name(type(error))
         if self._span.is_recording():

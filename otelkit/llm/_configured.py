@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 from otelkit import _guard
 from otelkit.llm._prices import Price, Prices, prices_of
+from otelkit.processors.plain import class_name
 
 __all__ = ["Configured", "SetUp", "configure", "present"]
 
@@ -74,10 +76,13 @@ def configure(
 
 
 def _table(prices: Any) -> Prices:
-    if isinstance(prices, Mapping):
-        return prices_of(prices)
+    table = None
+    with suppress(Exception):  # a mapping that cannot be read is as good as none
+        table = dict(prices) if issubclass(type(prices), Mapping) else None
+    if table is not None:
+        return prices_of(table)
     _guard.say(
-        f"prices was given a {type(prices).__name__}, which is no mapping; no cost is measured. Give "
+        f"prices was given a {class_name(type(prices))}, which is no mapping; no cost is measured. Give "
         "{'model-pattern': otelkit.llm.Price(input=..., output=...)}."
     )
     return Prices()

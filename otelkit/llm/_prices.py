@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from otelkit import _guard
+from otelkit.processors.plain import safe_str
 
 __all__ = ["Price", "Prices", "cost", "prices_of"]
 
@@ -58,14 +59,15 @@ def prices_of(table: Mapping[str, Any]) -> Prices:
     rows = []
     for pattern, given in dict(table).items():
         price = _price(given)
-        if price is None or not isinstance(pattern, str):
+        if price is None or not issubclass(type(pattern), str):
+            shown = repr(safe_str(pattern))
             _guard.say(
-                f"the price of {pattern!r} is no Price of numbers >= 0 and is left out. Give "
+                f"the price of {shown} is no Price of numbers >= 0 and is left out. Give "
                 "otelkit.llm.Price(input=..., output=...) in USD per million tokens.",
-                key=f"llm.price:{pattern!r}",
+                key=f"llm.price:{shown}",
             )
         else:
-            rows.append((pattern.lower(), price))
+            rows.append((str.lower(pattern), price))
     return Prices(tuple(sorted(rows, key=lambda row: -_literals(row[0]))))
 
 

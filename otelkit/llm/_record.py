@@ -61,7 +61,7 @@ def name_of(value: Any) -> str:
     found = text(value)
     if found is not None:
         return found
-    return "unknown" if value is None or isinstance(value, str) else safe_str(value)[:MAX_NAME]
+    return "unknown" if value is None or issubclass(type(value), str) else safe_str(value)[:MAX_NAME]
 
 
 @cache

@@ -34,7 +34,10 @@ def is_stream(thing: Any) -> bool:
     An answer that is whole may be iterable too: over its items, its fields.
     """
     kind: Any = type(thing)
-    return _is_stream(kind)
+    try:
+        return _is_stream(kind)
+    except Exception:  # a class of which nothing can be asked
+        return False
 
 
 def passing(source: Any, listener: Listener) -> Any:
@@ -42,9 +45,17 @@ def passing(source: Any, listener: Listener) -> Any:
 
     Some clients give one object that is plain and async: it stays both.
     """
-    abilities = tuple(name for name in _TYPES if hasattr(type(source), name))
-    members = tuple(name for name in _MEMBERS if hasattr(source, name))
+    abilities = tuple(name for name in _TYPES if _has(type(source), name))
+    members = tuple(name for name in _MEMBERS if _has(source, name))
     return _kind(abilities + members)(source, listener)
+
+
+def _has(thing: Any, name: str) -> bool:
+    """Whether it has a member; one that cannot be asked for stays the source's, with its error."""
+    try:
+        return hasattr(thing, name)
+    except Exception:
+        return False
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ from opentelemetry import metrics
 from otelkit import _guard, catalog
 from otelkit.measures._observed import Callback, Observed
 from otelkit.measures._round import ask
-from otelkit.processors.limits import safe_str
+from otelkit.processors.plain import class_name, safe_str
 
 __all__ = ["SCOPE", "follow", "observe_cache", "observe_queue"]
 
@@ -81,7 +81,7 @@ def _watch(key: str, attributes: Mapping[str, str], title: str, callback: Any) -
     observed = Observed(title, attributes, callback, on_close=lambda one: _release(key, one))
     if not callable(callback):
         _guard.say(
-            f"the callback of {title} is a {type(callback).__name__} and cannot be called; it is not "
+            f"the callback of {title} is a {class_name(type(callback))} and cannot be called; it is not "
             "observed. Give a function that returns the number, such as queue.qsize.",
             key=f"observe:{title}",
         )

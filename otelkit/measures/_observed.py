@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from contextvars import Context
 from numbers import Real
 from types import TracebackType
@@ -210,8 +211,14 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _is_async(callback: Callback) -> bool:
-    called = getattr(type(callback), "__call__", None)  # noqa: B004 - the method itself is wanted
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(called)
+    """Whether the function, or the method behind an object that can be called, is a coroutine's."""
+    with suppress(Exception):  # an object of which not even the class can be asked
+        if inspect.iscoroutinefunction(callback):
+            return True
+    with suppress(Exception):
+        called = getattr(type(callback), "__call__", None)  # noqa: B004 - the method itself is wanted
+        return inspect.iscoroutinefunction(called)
+    return False
 
 
 def _dispose(awaitable: Any) -> None:
@@ -225,9 +232,9 @@ def _amount(value: Any) -> float | None:
     kind = type(value)
     if kind is int:
         return value if 0 <= value < 2**63 else None
-    if kind is bool or not issubclass(kind, Real):
-        return None
     try:
+        if kind is bool or not issubclass(kind, Real):
+            return None
         number = float(value)
     except Exception:
         return None

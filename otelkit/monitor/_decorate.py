@@ -18,7 +18,7 @@ from otelkit.monitor._stand_in import is_elsewhere, stand_in
 from otelkit.pipeline.stepwise import of_async_generator, of_generator
 from otelkit.process import watch_loop
 from otelkit.processors.limits import repair_text
-from otelkit.processors.plain import class_name, safe_str
+from otelkit.processors.plain import class_name, is_true, safe_str
 
 __all__ = ["monitor_performance"]
 
@@ -118,7 +118,7 @@ def monitor_performance(
             endpoint=_label(endpoint),
             function=_name(function, "__name__"),
             module=_name(function, "__module__"),
-            track_tokens=bool(track_tokens),
+            track_tokens=is_true(track_tokens),
             errors=_names(errors),
         )
 
@@ -220,29 +220,36 @@ def _name(function: Any, attribute: str) -> str:
         found = getattr(function, attribute, None) or getattr(type(function), attribute, None)
     except Exception:
         found = None
-    return found if isinstance(found, str) and found else _UNKNOWN
+    return (safe_str(found) if issubclass(type(found), str) else "") or _UNKNOWN
 
 
 def _classes(expected: Any) -> tuple[type[BaseException], ...]:
-    given = (expected,) if isinstance(expected, type) else expected
+    # `issubclass(type(...))`, here and below: `isinstance` would ask the object itself.
+    given = (expected,) if issubclass(type(expected), type) else expected
     try:
         classes = tuple(given)
-    except TypeError:
+    except Exception:
         classes = (given,)
-    wrong = [each for each in classes if not (isinstance(each, type) and issubclass(each, BaseException))]
+    wrong = [each for each in classes if not _is_exception_class(each)]
     if wrong:
         _guard.say(
             f"monitor_performance(expected=...) was given {class_name(type(wrong[0]))}, which is no "
             "exception class; it is left out. Give expected=(NotFound,)."
         )
-    return tuple(each for each in classes if each not in wrong)
+    return tuple(each for each in classes if _is_exception_class(each))
+
+
+def _is_exception_class(given: Any) -> bool:
+    return issubclass(type(given), type) and issubclass(given, BaseException)
 
 
 def _names(errors: Any) -> tuple[str, ...]:
-    given = (errors,) if isinstance(errors, (str, type)) else errors
+    given = (errors,) if issubclass(type(errors), (str, type)) else errors
     try:
         return tuple(
-            dict.fromkeys(each.__name__ if isinstance(each, type) else _label(each) for each in given)
+            dict.fromkeys(
+                class_name(each) if issubclass(type(each), type) else _label(each) for each in given
+            )
         )
     except Exception:
         _guard.say(

@@ -21,7 +21,7 @@ from otelkit.monitor._data import LATER, data_of
 from otelkit.monitor._size import size_of
 from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.exceptions import status_text
-from otelkit.processors.plain import class_name
+from otelkit.processors.plain import class_name, is_true
 from otelkit.processors.usage import joined, usage_of
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class Recorder:
         expected: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.row = row
-        self.log = log
+        self.log = is_true(log)
         self.expected = expected
         self.labels = {"method": row.method, "endpoint": row.endpoint}
-        self._span = span
+        self._span = is_true(span)
         self._qualified = qualified
         self.names_later_work = False
         self._span_attributes = {**self.labels, "code.function.name": qualified}
@@ -245,7 +245,7 @@ class Call:
         try:
             duration = perf_counter() - self._began
             self._measure(error, duration)
-            if isinstance(error, Exception):
+            if error is not None and issubclass(type(error), Exception):
                 self._told = _told.told(error, self._began)
             if self._recorder.log:
                 self._tell(error, duration)
@@ -258,7 +258,7 @@ class Call:
         recorder = self._recorder
         series, row = recorder.series(), recorder.row
         series.requests[_status(error)].count += 1
-        if isinstance(error, Exception):
+        if error is not None and issubclass(type(error), Exception):
             series.run.errors.cell(error_type=class_name(type(error)), method=row.method).count += 1
         series.duration.record(duration, recorder.labels)
         if self._usage is not None and self._usage.total_tokens is not None:
@@ -282,7 +282,7 @@ class Call:
             "duration": duration,
             "status": _status(error),
         }
-        if isinstance(error, Exception):
+        if error is not None and issubclass(type(error), Exception):
             fields["error_type"] = class_name(type(error))
             logger.error("Function execution failed", **fields, **self._shown(error))
         else:
@@ -302,7 +302,7 @@ class Call:
         if span is None:
             return
         try:
-            if isinstance(error, Exception) and span.is_recording():
+            if error is not None and issubclass(type(error), Exception) and span.is_recording():
                 told = self._told
                 _told.record(span, error, stack=told is None or not told.span)
                 if told is not None:
@@ -317,4 +317,4 @@ def _status(error: BaseException | None) -> str:
     """``cancelled`` for what is no `Exception`: nobody wanted the result any more, nothing went wrong."""
     if error is None:
         return "success"
-    return "error" if isinstance(error, Exception) else "cancelled"
+    return "error" if issubclass(type(error), Exception) else "cancelled"

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from otelkit.processors.exceptions import class_name, message
+from otelkit.processors.exceptions import class_name, message, traceback_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,7 +54,7 @@ def told(error: BaseException, began: float) -> Told:
     Returns:
         What the call adds to, and holds: it is asked of those around it.
     """
-    key, trace = id(error), error.__traceback__
+    key, trace = id(error), traceback_of(error)
     new = Told(began, id(trace))
     before = _kept.get(key)
     inner = None if before is None else before()

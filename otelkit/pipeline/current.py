@@ -21,6 +21,7 @@ from otelkit import _guard
 from otelkit.pipeline.stepwise import of_async_generator, of_generator
 from otelkit.processors.context import attach, current, detach, with_span
 from otelkit.processors.exceptions import status_text
+from otelkit.processors.plain import is_true
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -102,7 +103,7 @@ class CurrentSpan:
         try:
             if exc_val is not None:
                 self._fail(span, exc_val)
-            if self._end_on_exit:
+            if self._end_on_exit is True or is_true(self._end_on_exit):
                 span.end()
         except Exception:
             _guard.swallowed("span.exit")
@@ -175,10 +176,10 @@ class CurrentSpan:
         )
 
     def _fail(self, span: trace.Span, error: BaseException) -> None:
-        if isinstance(error, Exception) and span.is_recording():
-            if self._record_exception:
+        if issubclass(type(error), Exception) and span.is_recording():
+            if is_true(self._record_exception):
                 span.record_exception(error)
-            if self._set_status:
+            if is_true(self._set_status):
                 span.set_status(Status(StatusCode.ERROR, status_text(error)))
 
 
@@ -208,7 +209,7 @@ class _Steps:
         self._scope._fail(self._span, error)
 
     def end(self) -> None:
-        if self._scope._end_on_exit:
+        if is_true(self._scope._end_on_exit):
             self._span.end()
 
 

@@ -8,6 +8,7 @@ parent; no failure of a processor, a sampler or of ours reaches the application.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,16 @@ from otelkit import _guard, _otel
 from otelkit._clock import Clock
 from otelkit.pipeline.current import CurrentSpan
 from otelkit.processors.context import current, with_span
-from otelkit.processors.exceptions import class_name, has_words, message, stacktrace, status_text
+from otelkit.processors.exceptions import (
+    class_name,
+    has_words,
+    message,
+    stacktrace,
+    status_text,
+    traceback_of,
+)
 from otelkit.processors.limits import safe_str, span_attributes, span_value
+from otelkit.processors.plain import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +101,11 @@ class Span(_otel.SdkSpan):
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status; a description that is no text is made one."""
         try:
-            if description is None and isinstance(status, Status):
-                description, status = status.description, status.status_code
+            kind: type = type(status)
+            if description is None and issubclass(kind, Status):
+                description, status = status.description, status.status_code  # type: ignore[union-attr]
+            elif not issubclass(kind, (Status, StatusCode)):
+                return
             super().set_status(status, description if description is None else self._said(_text(description)))
         except Exception:
             _guard.swallowed("span.set_status")
@@ -113,8 +125,8 @@ class Span(_otel.SdkSpan):
             fields: dict[str, Any] = {
                 "exception.type": class_name(type(exception)),
                 "exception.message": told[:_MAX_MESSAGE],
-                "exception.stacktrace": stacktrace(type(exception), exception, exception.__traceback__),
-                "exception.escaped": str(escaped),
+                "exception.stacktrace": stacktrace(type(exception), exception, traceback_of(exception)),
+                "exception.escaped": safe_str(escaped),
             }
             if attributes is not None:
                 fields.update(span_attributes(attributes, max_length=self._max_length))
@@ -158,9 +170,9 @@ class Span(_otel.SdkSpan):
         exc_tb: TracebackType | None,
     ) -> None:
         if exc_val is not None and self.is_recording():
-            if self._record_exception:
+            if is_true(self._record_exception):
                 self.record_exception(exc_val, escaped=True)
-            if self._set_status_on_exception:
+            if is_true(self._set_status_on_exception):
                 self.set_status(Status(StatusCode.ERROR, status_text(exc_val)))
         self.end()
 
@@ -248,7 +260,7 @@ class Tracer(trace.Tracer):
                 context,
                 kind if type(kind) is SpanKind else SpanKind.INTERNAL,
                 plain if late is None else None,
-                self._links(links) if links else (),
+                () if links is None or (type(links) is tuple and not links) else self._links(links),
                 _stamp(start_time) if self._clock is None else self._clocked(start_time),
                 record_exception,
                 set_status_on_exception,
@@ -316,11 +328,17 @@ class Tracer(trace.Tracer):
         return self._clock.time_ns() if start_time is None and self._clock else _stamp(start_time)
 
     def _links(self, links: Sequence[Link]) -> list[Link]:
-        return [
-            trace.Link(link.context, span_attributes(link.attributes, max_length=self._max_length))
-            for link in links
-            if isinstance(getattr(link, "context", None), trace.SpanContext)
-        ]
+        """Those that can be followed; what cannot even be asked is passed over."""
+        found: list[Link] = []
+        with suppress(Exception):
+            for link in links:
+                with suppress(Exception):
+                    context, attributes = link.context, link.attributes
+                    if issubclass(type(context), trace.SpanContext):
+                        found.append(
+                            trace.Link(context, span_attributes(attributes, max_length=self._max_length))
+                        )
+        return found
 
 
 def open_ancestor(span: trace.Span) -> trace.Span:
@@ -350,6 +368,8 @@ def _stamp(value: object) -> int | None:
     """A time in nanoseconds, or None (now) for what cannot be one."""
     if value is None:
         return None
-    if isinstance(value, (int, float)) and 0 <= value < 2**64:
-        return int(value)
-    return None
+    try:
+        fits = issubclass(type(value), (int, float)) and 0 <= value < 2**64  # type: ignore[operator]
+        return int(value) if fits else None  # type: ignore[call-overload, no-any-return]
+    except Exception:  # a number that cannot be compared
+        return None

@@ -453,3 +453,27 @@ def test_observed_is_released():
     gc.collect()
 
     assert before >= len(_observed._all)
+
+
+def boom(*_args, **_kwargs):
+    raise ZeroDivisionError
+
+
+class Meta(type):
+    __name__ = __call__ = property(boom)
+    __hash__ = boom
+
+
+@pytest.mark.parametrize("is_meta", [False, True])
+def test_a_hostile_callback_is_observed_if_it_can_be_called(telemetry, said, is_meta):
+    """An object of which nothing can be asked is called; one that cannot be called is named."""
+    hostile = {"__class__": property(boom), "__repr__": boom, "__str__": boom, "__bool__": boom}
+    make, kind = type.__call__, Meta if is_meta else type
+    callback = make(type.__new__(kind, "Callback", (), {**hostile, "__call__": lambda self: 7}))
+    with (
+        otelkit.observe_queue("q", callback),
+        otelkit.observe_queue("r", make(type.__new__(kind, "Thing", (), hostile))),
+    ):
+        assert 7 == telemetry.metric("agent_queue_size", queue_name="q").value
+
+    assert ["is a Thing and cannot be called" in line for line in said()] == [True]

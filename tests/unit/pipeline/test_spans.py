@@ -532,3 +532,88 @@ def test_a_short_limit_of_the_span_s_is_that_of_each_item():
             pass
 
     assert ("abc",) * 20 == telemetry.span("work").attributes["texts"]
+
+
+def boom(*_args, **_kwargs):
+    raise ZeroDivisionError
+
+
+class Hostile:
+    """Nothing can be asked of it, nor of its class."""
+
+    __class__ = property(boom)
+    __bool__ = __hash__ = __eq__ = __str__ = __repr__ = __iter__ = __len__ = __getattr__ = boom
+
+
+class Untold(Exception):
+    """Says neither what it is nor where it was raised."""
+
+    __traceback__ = property(boom)
+    __class__ = property(boom)
+    __str__ = __repr__ = boom
+
+
+def test_hostile_links_cost_only_themselves():
+    """A span keeps its good links beside those that cannot be asked, and is there without any."""
+    with capture() as telemetry:
+        with otelkit.span("cause") as cause:
+            pass
+        with otelkit.span("bad", links=Hostile()):
+            pass
+        with otelkit.span("good", links=[Hostile(), trace.Link(cause.get_span_context()), 5]):
+            pass
+
+    assert () == tuple(telemetry.span("bad").links)
+    assert 1 == len(telemetry.span("good").links)
+
+
+def test_hostile_times_are_the_present_one():
+    """An event and a span whose times cannot be read have the time of now."""
+    tracer = otelkit.get_tracer("t")
+    with capture() as telemetry:
+        span = tracer.start_span("work", start_time=Hostile())
+        span.add_event("e", timestamp=Hostile())
+        span.end(Hostile())
+
+    (event,) = telemetry.span("work").events
+    assert "e" == event.name
+
+
+def test_hostile_switches_of_a_span_are_on():
+    """What is given as a switch and cannot be asked counts as on; the application's error passes."""
+    tracer = otelkit.get_tracer("t")
+    switches = {"record_exception": Hostile(), "set_status_on_exception": Hostile()}
+    with capture() as telemetry:
+        with pytest.raises(KeyError):
+            with tracer.start_as_current_span("block", end_on_exit=Hostile(), **switches):
+                raise KeyError("k")
+        with pytest.raises(KeyError):
+            with tracer.start_span("span", **switches):
+                raise KeyError("k")
+
+    for name in ("block", "span"):
+        assert ("ERROR", 1) == (telemetry.span(name).status, len(telemetry.span(name).events))
+
+
+def test_an_exception_that_tells_nothing_is_an_event():
+    """An exception whose traceback, class and text cannot be read is recorded by its class's name."""
+    error = Untold()
+    with capture() as telemetry:
+        with pytest.raises(Untold), otelkit.span("work"):
+            raise error
+        with otelkit.span("told") as span:
+            span.record_exception(error, escaped=Hostile())
+
+    for name in ("work", "told"):
+        (event,) = telemetry.span(name).events
+        assert event.attributes["exception.type"].endswith("Untold")
+        assert "<unprintable Untold>" == event.attributes["exception.message"]
+
+
+def test_a_status_that_is_none_costs_only_itself():
+    """A hostile status leaves the span as it was."""
+    with capture() as telemetry, otelkit.span("work") as span:
+        span.set_status(Hostile())
+        span.set_attribute("a", 1)
+
+    assert ("UNSET", 1) == (telemetry.span("work").status, telemetry.span("work").attributes["a"])

@@ -339,3 +339,23 @@ def test_failing_processor_of_somebody_harms_nobody(telemetry, said):
 
     assert 2 == len(telemetry.spans)
     assert 2 == len(said())
+
+
+class Unasked:
+    """Nothing can be asked of it."""
+
+    __class__ = property(boom)
+    __bool__ = __hash__ = __eq__ = __str__ = __repr__ = __iter__ = __len__ = __float__ = boom
+
+
+@pytest.mark.parametrize("bounds", [lambda: Unasked(), lambda: [1, Unasked()]])
+@pytest.mark.parametrize("name", [lambda: "good", lambda: Unasked()])
+def test_bounds_that_raise_are_named(telemetry, said, name, bounds):
+    """Bounds that cannot be read, under whatever name, are named; the histogram measures."""
+    histogram = otelkit.get_meter("bounds").create_histogram(
+        name(), unit="s", explicit_bucket_boundaries_advisory=bounds()
+    )
+    histogram.record(1)
+
+    assert "bucket bounds that are no numbers" in said()[0]
+    assert type(name()) is not str or 1 == telemetry.metric("good").count
