@@ -370,6 +370,6 @@ def _stamp(value: object) -> int | None:
         return None
     try:
         fits = issubclass(type(value), (int, float)) and 0 <= value < 2**64  # type: ignore[operator]
-        return int(value) if fits else None  # type: ignore[call-overload, no-any-return]
+        return int(value) if fits else None  # type: ignore[call-overload]
     except Exception:  # a number that cannot be compared
         return None
