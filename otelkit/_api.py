@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
     from otelkit._otel import LogRecordExporter
+    from otelkit.pipeline.plan import Plan
     from otelkit.rehearsal import Rehearsal
-    from otelkit.runtime import Runtime
+    from otelkit.runtime import Runtime, Stage
     from otelkit.settings import Settings
 
 __all__ = [
@@ -171,7 +172,6 @@ def _tell_running(settings: Settings | None) -> None:
 
 def _start(settings: Settings) -> Runtime:
     from otelkit import _lifecycle, instrument, logs, process, runtime
-    from otelkit import rehearsal as rehearsals
     from otelkit.pipeline import propagation
     from otelkit.pipeline.plan import plan
 
@@ -179,15 +179,9 @@ def _start(settings: Settings) -> Runtime:
     if settings.strict and missing:
         raise ConfigurationError("\n".join(missing))
     stage, planned = runtime.stage(), plan(settings, terminal=_terminal())
-    made = (
-        runtime.Runtime(settings, planned)
-        if stage is None
-        else rehearsals.Rehearsal(settings, planned, stage)
-    )
+    made = runtime.Runtime(settings, planned) if stage is None else _rehearsal(settings, planned, stage)
     with instrument.handover():  # what the former runtime gives up and this one wants stays as it is
         made.start()
-        if isinstance(made, rehearsals.Rehearsal):
-            made.on_close(functools.partial(_resume, made))  # the first one given goes last
         made.on_close(propagation.install(settings.propagators))
         made.on_close(logs.install(settings, made.redactor).uninstall)
         if settings.instrument is not False and not settings.sdk_disabled:
@@ -195,6 +189,14 @@ def _start(settings: Settings) -> Runtime:
         made.on_close(process.install(settings))
     if stage is None:  # else nothing is there to be sent at the end of the process
         _lifecycle.install(after_fork=_after_fork, on_os_exit=settings.flush_on_os_exit)
+    return made
+
+
+def _rehearsal(settings: Settings, planned: Plan, stage: Stage) -> Rehearsal:
+    from otelkit.rehearsal import Rehearsal
+
+    made = Rehearsal(settings, planned, stage)
+    made.on_close(functools.partial(_resume, made))  # the first one given goes last
     return made
 
 

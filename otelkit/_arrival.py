@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import redirect_stdout
+from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from otelkit import _guard
@@ -18,7 +21,20 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["when_imported"]
+__all__ = ["import_quietly", "when_imported"]
+
+
+def import_quietly(module: str) -> ModuleType:
+    """Import a module that asks stdout, when it is imported, whether it is a terminal: also a closed one.
+
+    Args:
+        module: A top-level one: a part of it may be left of an import that has failed.
+    """
+    try:
+        return import_module(module)
+    except Exception:
+        with redirect_stdout(StringIO()):
+            return import_module(module)
 
 
 def when_imported(module: str, callback: Callable[[], None]) -> Callable[[], None]:

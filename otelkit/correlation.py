@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from contextlib import redirect_stdout
-from io import StringIO
 from typing import TYPE_CHECKING, Any
+
+from otelkit._arrival import import_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -80,13 +80,7 @@ def bind(**fields: Any) -> Binding:
 
 
 def _contextvars() -> Any:
-    """structlog's; it asks stdout whether it is a terminal when it is imported, also one that is closed."""
-    try:
-        from structlog import contextvars
-    except Exception:
-        with redirect_stdout(StringIO()):
-            from structlog import contextvars
-    return contextvars
+    return import_quietly("structlog").contextvars
 
 
 def _old_value(token: Any) -> Any:

@@ -112,8 +112,7 @@ class Courier(Room):
                     self._pack(lane, batch, size)
         finally:
             self.hurry()
-            if not self.alive:  # the end has come meanwhile
-                self._put_away()
+            self.count_rest()
         return True
 
     def _takes_more(self) -> bool:
@@ -141,8 +140,7 @@ class Courier(Room):
         """Take a parcel that somebody else has packed (metrics)."""
         self._keep(parcel)
         self.hurry()
-        if not self._worker.alive:  # the end has come before
-            self._put_away()
+        self.count_rest()
 
     def secure(self, *, deadline: float) -> None:
         """Have everything put away, and what waits in memory written to disk, where there is one.
@@ -172,7 +170,7 @@ class Courier(Room):
             self._close_depot()
 
     def count_rest(self) -> None:
-        """Enter into the books what others have packed too late."""
+        """Enter into the books what others have packed too late, after the end."""
         if not self._worker.alive:
             self._put_away()
 

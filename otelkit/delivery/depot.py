@@ -148,28 +148,15 @@ class Depot:
         self, load: Load, *, delivered: int = 0, rejected: int = 0, dropped: int = 0, reason: str = ""
     ) -> None:
         """A load is done with: what became of its items."""
-        if not self._check_in(load):
-            return
-        theirs = self._remove(load)
-        if theirs:
-            self._ledgers[load.signal].put_back(theirs, spooled=True)
-            delivered, rejected, dropped = _less(theirs, delivered, rejected, dropped)
-        self._ledgers[load.signal].settle(
-            delivered=delivered, rejected=rejected, dropped=dropped, reason=reason
-        )
+        if self._check_in(load):
+            self._finish(load, delivered, rejected, dropped, reason)
 
     def replace(self, load: Load, rest: Sequence[Parcel], *, delivered: int, rejected: int) -> None:
         """A load is done with in part; ``rest`` is what must be sent later."""
-        if not self._check_in(load):
-            return
-        ledger = self._ledgers[load.signal]
-        # Kept first, removed then: a crash in between sends them twice, and loses nothing.
-        self.put(rest)
-        theirs = min(self._remove(load), delivered + rejected)
-        if theirs:
-            ledger.put_back(theirs, spooled=True)
-            delivered, rejected = _less(theirs, delivered, rejected)
-        ledger.settle(delivered=delivered, rejected=rejected)
+        if self._check_in(load):
+            # Kept first, removed then: a crash in between sends them twice, and loses nothing.
+            self.put(rest)
+            self._finish(load, delivered, rejected)
 
     def put_back(self, load: Load) -> None:
         """A load could not be sent now."""
@@ -254,6 +241,15 @@ class Depot:
                 return False
             self._out.remove(load)
             return True
+
+    def _finish(self, load: Load, delivered: int, rejected: int, dropped: int = 0, reason: str = "") -> None:
+        """Take a load off the disk, and enter what became of its items; another process's are not ours."""
+        ledger = self._ledgers[load.signal]
+        theirs = min(self._remove(load), delivered + rejected + dropped)
+        if theirs:
+            ledger.put_back(theirs, spooled=True)
+            delivered, rejected, dropped = _less(theirs, delivered, rejected, dropped)
+        ledger.settle(delivered=delivered, rejected=rejected, dropped=dropped, reason=reason)
 
     def _keep_again(self, load: Load) -> None:
         with self._lock:

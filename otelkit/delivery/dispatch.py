@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from otelkit import _guard
 from otelkit._clock import SYSTEM_CLOCK
-from otelkit.delivery.losses import lost_line
+from otelkit.delivery.losses import lost_items, lost_line
 from otelkit.delivery.worker import bounded
 from otelkit.processors.context import suppress
 
@@ -229,7 +229,7 @@ class Dispatch:
 
     def _say_losses(self, counts: Mapping[str, Counts], *, guessed: bool, final: bool) -> None:
         """Say it once only where the destination is a guess."""
-        lost = sum(count.lost + (count.queued + count.in_flight if final else 0) for count in counts.values())
+        lost = sum(lost_items(count, final=final) for count in counts.values())
         kept = final and any(count.spooled for count in counts.values())
         if lost <= self._said[guessed] and not kept:
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from otelkit.delivery.accounting import Counts
 
-__all__ = ["lost_line"]
+__all__ = ["lost_items", "lost_line"]
 
 _NOUNS = {"traces": "spans", "logs": "log records", "metrics": "metric points"}
 
@@ -42,6 +42,11 @@ _HTTP_UNKNOWN = re.compile(r"\bHTTP (404|405)\b")
 _OTHERWISE = "Check that the collector can be reached and takes them."
 
 
+def lost_items(count: Counts, *, final: bool) -> int:
+    """The items that are lost; at the end also those that a thread which hangs still has."""
+    return count.lost + (count.queued + count.in_flight if final else 0)
+
+
 def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: str = "") -> str | None:
     """One line that says what was lost or is left, for people; None when nothing is.
 
@@ -54,9 +59,8 @@ def lost_line(counts: Mapping[str, Counts], *, where: str, final: bool, reason: 
     gone, kept = [], []
     for signal, count in counts.items():
         reasons = {**count.dropped, "rejected": count.rejected}
-        if final:  # by a thread that hangs
-            reasons["still on the way"] = count.queued + count.in_flight
-        lost = sum(reasons.values())
+        lost = lost_items(count, final=final)
+        reasons["still on the way"] = lost - count.lost
         if lost:
             told = ", ".join(f"{name} {number}" for name, number in sorted(reasons.items()) if number)
             gone.append(f"{_counted(lost, signal)} ({told})")

@@ -19,7 +19,7 @@ from otelkit.llm._configured import present
 from otelkit.llm._record import SCOPE, Asked, name_of
 from otelkit.llm._stream import is_stream, passing
 from otelkit.pipeline.current import CurrentSpan
-from otelkit.processors.exceptions import class_name, status_text
+from otelkit.processors.exceptions import class_name, is_failure, status_text
 from otelkit.processors.limits import span_attributes
 from otelkit.processors.usage import Usage, count, joined, model_of, text, usage_of
 
@@ -298,7 +298,7 @@ class Call:
         """Remember the first error; cancellation and other `BaseException` are none."""
         if self._over or self._error_type is not None:
             return
-        if error is None or not issubclass(type(error), Exception):
+        if not is_failure(error):
             return
         self._error_type = class_name(type(error))
         if self._span.is_recording():

@@ -10,10 +10,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from io import StringIO
 
-from otelkit._arrival import when_imported
+from otelkit._arrival import import_quietly, when_imported
 
 __all__ = ["fetch", "is_here", "when_here"]
 
@@ -33,11 +31,7 @@ def fetch() -> None:
     """Import structlog now; a fork by another thread waits for it."""
     if not is_here():
         with _importing:
-            try:
-                import structlog
-            except Exception:  # it asks stdout whether it is a terminal, also one that is closed
-                with redirect_stdout(StringIO()):
-                    import structlog  # noqa: F401
+            import_quietly("structlog")
 
             # What its hooks and our own loggers need besides.
             from otelkit.logs import naming  # noqa: F401

@@ -20,7 +20,7 @@ from otelkit.monitor import _run, _told
 from otelkit.monitor._data import LATER, data_of
 from otelkit.monitor._size import size_of
 from otelkit.processors.context import attach, current, detach, with_span
-from otelkit.processors.exceptions import status_text
+from otelkit.processors.exceptions import is_failure, status_text
 from otelkit.processors.plain import class_name, is_true
 from otelkit.processors.usage import joined, usage_of
 
@@ -245,7 +245,7 @@ class Call:
         try:
             duration = perf_counter() - self._began
             self._measure(error, duration)
-            if error is not None and issubclass(type(error), Exception):
+            if is_failure(error):
                 self._told = _told.told(error, self._began)
             if self._recorder.log:
                 self._tell(error, duration)
@@ -258,7 +258,7 @@ class Call:
         recorder = self._recorder
         series, row = recorder.series(), recorder.row
         series.requests[_status(error)].count += 1
-        if error is not None and issubclass(type(error), Exception):
+        if is_failure(error):
             series.run.errors.cell(error_type=class_name(type(error)), method=row.method).count += 1
         series.duration.record(duration, recorder.labels)
         if self._usage is not None and self._usage.total_tokens is not None:
@@ -282,7 +282,7 @@ class Call:
             "duration": duration,
             "status": _status(error),
         }
-        if error is not None and issubclass(type(error), Exception):
+        if is_failure(error):
             fields["error_type"] = class_name(type(error))
             logger.error("Function execution failed", **fields, **self._shown(error))
         else:
@@ -302,7 +302,7 @@ class Call:
         if span is None:
             return
         try:
-            if error is not None and issubclass(type(error), Exception) and span.is_recording():
+            if is_failure(error) and span.is_recording():
                 told = self._told
                 _told.record(span, error, stack=told is None or not told.span)
                 if told is not None:
@@ -317,4 +317,4 @@ def _status(error: BaseException | None) -> str:
     """``cancelled`` for what is no `Exception`: nobody wanted the result any more, nothing went wrong."""
     if error is None:
         return "success"
-    return "error" if issubclass(type(error), Exception) else "cancelled"
+    return "error" if is_failure(error) else "cancelled"

@@ -20,7 +20,7 @@ from opentelemetry.trace.status import Status, StatusCode
 from otelkit import _guard
 from otelkit.pipeline.stepwise import of_async_generator, of_generator
 from otelkit.processors.context import attach, current, detach, with_span
-from otelkit.processors.exceptions import status_text
+from otelkit.processors.exceptions import is_failure, status_text
 from otelkit.processors.plain import is_true
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class CurrentSpan:
         )
 
     def _fail(self, span: trace.Span, error: BaseException) -> None:
-        if issubclass(type(error), Exception) and span.is_recording():
+        if is_failure(error) and span.is_recording():
             if is_true(self._record_exception):
                 span.record_exception(error)
             if is_true(self._set_status):

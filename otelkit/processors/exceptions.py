@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from otelkit.processors.plain import PLAIN, safe_str
 from otelkit.processors.plain import class_name as bare_name
@@ -23,6 +23,7 @@ __all__ = [
     "SIMPLE",
     "class_name",
     "has_words",
+    "is_failure",
     "message",
     "put_words",
     "reworded",
@@ -266,6 +267,11 @@ def class_name(kind: type) -> str:
     """The qualified name of an exception's class, without a module for built-in ones; never raises."""
     module, name = _module(kind), _qualname_of(kind)
     return str(name) if module in {"builtins", ""} else f"{module}.{name}"
+
+
+def is_failure(error: object) -> TypeGuard[Exception]:
+    """Whether it is an `Exception`: no None, nothing like a cancellation. Its class is asked, not itself."""
+    return issubclass(type(error), Exception)
 
 
 def traceback_of(error: object) -> TracebackType | None:

@@ -374,19 +374,30 @@ def span_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[st
     """
     if attributes is None:
         return {}
+    copy = _copied(attributes, NUMBERS, max_length)
+    return _attributes(attributes, max_length, span_value) if copy is None else copy
+
+
+def _copied(attributes: Any, kinds: frozenset[type], max_length: int) -> dict[str, Any] | None:
+    """A copy where every key and value can stay as it is, as most do; else None.
+
+    Args:
+        attributes: A mapping, or anything else.
+        kinds: The types of values that can stay.
+        max_length: How long a text may be, too.
+    """
+    if type(attributes) is not dict:
+        return None
     try:
-        if type(attributes) is dict:
-            copy = attributes.copy()  # one step, so that another thread's change cannot raise
-            for key, value in copy.items():
-                if type(key) is not str or not key or type(value) not in NUMBERS:
-                    if type(value) is str and len(value) <= max_length and type(key) is str and key:
-                        continue
-                    break
-            else:
-                return copy
+        copy = attributes.copy()  # one step, so that another thread's change cannot raise
+        for key, value in copy.items():
+            if type(key) is not str or not key or type(value) not in kinds:
+                if type(value) is str and len(value) <= max_length and type(key) is str and key:
+                    continue
+                return None
     except Exception:  # a class whose own class makes no hash of it
-        return _attributes(attributes, max_length, span_value)
-    return _attributes(attributes, max_length, span_value)
+        return None
+    return copy
 
 
 def log_attributes(attributes: Any, *, max_length: int = MAX_LENGTH) -> dict[str, Any]:
@@ -423,18 +434,9 @@ def metric_attributes(attributes: Any) -> dict[str, Any]:
         A new dict of ``str``, ``bool``, ``int``, ``float`` or a tuple of one of these; a NaN, which
         would start a new series at each measurement, is the text ``"NaN"``. Never raises.
     """
-    try:
-        if type(attributes) is dict:
-            copy = attributes.copy()
-            for key, value in copy.items():
-                if type(key) is not str or not key or type(value) not in _LABELS:
-                    if type(value) is str and len(value) <= _MAX_LABEL_LENGTH and type(key) is str and key:
-                        continue
-                    break
-            else:
-                return copy
-    except Exception:  # a class whose own class makes no hash of it
-        copy = {}
+    copy = _copied(attributes, _LABELS, _MAX_LABEL_LENGTH)
+    if copy is not None:
+        return copy
     shaped = span_attributes(attributes, max_length=_MAX_LABEL_LENGTH)
     return {key: _equal_to_itself(value) for key, value in shaped.items()}
 

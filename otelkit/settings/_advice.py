@@ -6,14 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from otelkit.settings import _pairs, _url
-from otelkit.settings._otlp import SIGNALS, OtlpOverride
+from otelkit.settings._otlp import SIGNALS, override
 from otelkit.settings._problems import place, similar
 from otelkit.settings._settings import ROWS, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import TypeAlias
 
+    from otelkit.settings._otlp import OtlpTarget, Signal
     from otelkit.settings._sources import Sources
+
+    Targets: TypeAlias = Mapping[Signal, OtlpTarget]
 
 __all__ = ["OWN_VARIABLES", "about"]
 
@@ -23,7 +27,6 @@ OWN_VARIABLES = frozenset(
 )
 """Every variable that begins with ``OTELKIT_`` and means something."""
 
-_NOTHING = OtlpOverride()
 _MANY_SECONDS = 1000
 _USUAL_PORTS = {4317: "grpc", 4318: "http/protobuf"}
 _PATH_OF_A_SIGNAL = re.compile(rf"/v1(?:/(?P<signal>{'|'.join(SIGNALS)}))?/*")
@@ -31,13 +34,14 @@ _PATH_OF_A_SIGNAL = re.compile(rf"/v1(?:/(?P<signal>{'|'.join(SIGNALS)}))?/*")
 
 def about(settings: Settings, sources: Sources) -> tuple[str, ...]:
     """The advice on ``settings`` that were made from ``sources``."""
+    targets = {signal: settings.otlp(signal) for signal in SIGNALS}
     return tuple(
         dict.fromkeys(
             (
                 *_timeouts(settings),
-                *_addresses(settings),
-                *_base(settings),
-                *_without_tls(settings, sources),
+                *_addresses(settings, targets),
+                *_base(settings, targets),
+                *_without_tls(settings, sources, targets),
                 *_unused(settings, sources),
                 *_misspelt(sources),
             )
@@ -58,12 +62,12 @@ def _timeouts(settings: Settings) -> Iterator[str]:
             )
 
 
-def _addresses(settings: Settings) -> Iterator[str]:
+def _addresses(settings: Settings, targets: Targets) -> Iterator[str]:
     for signal in SIGNALS:
         given = settings.endpoint_for(signal)
         if given is None:
             continue
-        target = settings.otlp(signal)
+        target = targets[signal]
         parts, shown = _url.read(given), _url.mask(given)
         usual = _USUAL_PORTS.get(parts.port or 0, target.protocol)
         if usual != target.protocol:
@@ -71,7 +75,7 @@ def _addresses(settings: Settings) -> Iterator[str]:
                 f"endpoint {shown}: port {parts.port} is usually that of {usual}, but the protocol is "
                 f"{target.protocol}; set protocol={usual!r} if nothing arrives."
             )
-        elif target.protocol != "grpc" and _own(settings, signal).endpoint and parts.path in ("", "/"):
+        elif target.protocol != "grpc" and override(settings, signal).endpoint and parts.path in ("", "/"):
             yield (
                 f"endpoint {shown} (variable {_variable(signal, 'ENDPOINT')}) is used as it is, without "
                 f"/v1/{signal}; add that path if nothing arrives."
@@ -80,12 +84,12 @@ def _addresses(settings: Settings) -> Iterator[str]:
             yield f"endpoint {shown} has no scheme, so TLS is used; write http:// before it to go without."
 
 
-def _base(settings: Settings) -> Iterator[str]:
+def _base(settings: Settings, targets: Targets) -> Iterator[str]:
     """About the path of a signal in the address of all signals, once."""
     based = [
         signal
         for signal in SIGNALS
-        if not _own(settings, signal).endpoint and settings.otlp(signal).protocol != "grpc"
+        if not override(settings, signal).endpoint and targets[signal].protocol != "grpc"
     ]
     if not based or settings.endpoint is None:
         return
@@ -95,16 +99,16 @@ def _base(settings: Settings) -> Iterator[str]:
         signal = found["signal"] if found["signal"] in based else based[0]
         yield (
             f"endpoint {_url.mask(settings.endpoint)} is a base address, to which /v1/{signal} is added: "
-            f"requests go to {_url.mask(settings.otlp(signal).url)} and will hardly arrive; "
+            f"requests go to {_url.mask(targets[signal].url)} and will hardly arrive; "
             f"leave {found[0]} out."
         )
 
 
-def _without_tls(settings: Settings, sources: Sources) -> Iterator[str]:
+def _without_tls(settings: Settings, sources: Sources, targets: Targets) -> Iterator[str]:
     """About TLS that was to be left out. The variables are asked: an https argument wins over them."""
     for signal in SIGNALS:
         given = settings.endpoint_for(signal)
-        if given is None or settings.otlp(signal).insecure:
+        if given is None or targets[signal].insecure:
             continue
         names = (_variable(signal, "INSECURE"), "OTEL_EXPORTER_OTLP_INSECURE")
         name = next((name for name in names if name in sources.variables), None)
@@ -119,10 +123,6 @@ def _without_tls(settings: Settings, sources: Sources) -> Iterator[str]:
             )
 
 
-def _own(settings: Settings, signal: str) -> OtlpOverride:
-    return settings.signal_overrides.get(signal, _NOTHING)
-
-
 def _variable(signal: str, item: str) -> str:
     return f"OTEL_EXPORTER_OTLP_{signal.upper()}_{item}"
 
@@ -131,7 +131,7 @@ def _unused(settings: Settings, sources: Sources) -> Iterator[str]:
     if "OTEL_TRACES_SAMPLER_ARG" in sources.variables and settings.origins["sampler"] == "default":
         yield "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER; set that too."
     for signal in SIGNALS:
-        own = _own(settings, signal)
+        own = override(settings, signal)
         if (own.protocol or settings.protocol) != "grpc":
             continue
         wanted = settings.headers if own.headers is None else own.headers

@@ -12,7 +12,7 @@ from otelkit.settings import _pairs, _url
 if TYPE_CHECKING:
     from otelkit.settings._settings import Settings
 
-__all__ = ["OTLP_ITEMS", "SIGNALS", "OtlpOverride", "OtlpTarget", "Signal", "given_endpoint", "target"]
+__all__ = ["OTLP_ITEMS", "SIGNALS", "OtlpOverride", "OtlpTarget", "Signal", "override", "target"]
 
 Signal = Literal["traces", "metrics", "logs"]
 
@@ -76,9 +76,9 @@ class OtlpTarget:
         return f"OtlpTarget({self.protocol}, {_url.mask(self.url)}, [{shown}], timeout_s={self.timeout_s:g})"
 
 
-def given_endpoint(settings: Settings, signal: str) -> str | None:
-    """The address that was given for ``signal``; see `Settings.endpoint_for`."""
-    return settings.signal_overrides.get(signal, _NOTHING).endpoint or settings.endpoint
+def override(settings: Settings, signal: str) -> OtlpOverride:
+    """What the variables say for ``signal`` alone."""
+    return settings.signal_overrides.get(signal, _NOTHING)
 
 
 def target(settings: Settings, signal: str) -> OtlpTarget:
@@ -86,7 +86,7 @@ def target(settings: Settings, signal: str) -> OtlpTarget:
 
     Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
     """
-    own = settings.signal_overrides.get(signal, _NOTHING)
+    own = override(settings, signal)
 
     def item(name: str) -> Any:
         value = getattr(own, name)

@@ -435,7 +435,7 @@ class Settings:
 
     def endpoint_for(self, signal: _otlp.Signal) -> str | None:
         """The OTLP address that was given for ``signal``, or for all of them; None: it is a guess."""
-        return _otlp.given_endpoint(self, signal)
+        return _otlp.override(self, signal).endpoint or self.endpoint
 
     def otlp(self, signal: _otlp.Signal) -> _otlp.OtlpTarget:
         """Where and how ``signal`` ("traces", "metrics" or "logs") goes over OTLP.

@@ -11,6 +11,7 @@ from otelkit.delivery.transport._failures import Failure, Unanswered
 from otelkit.delivery.transport._limit import Limit
 from otelkit.delivery.transport._owned import OwnedSocket
 from otelkit.delivery.transport._ready import ready
+from otelkit.delivery.transport._words import place
 
 __all__ = ["Line", "Stream", "connect"]
 
@@ -103,8 +104,8 @@ def connect(host: str, port: int, limit: Limit, *, note: str = "") -> Line:
         Failure: No address answered; names host and port.
     """
     said = f" ({note})" if note else ""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    limit.awaiting = f"connection to {place}{said}"
+    where = place(host, port)
+    limit.awaiting = f"connection to {where}{said}"
     addresses = _resolve(host, port, said)
     problem = 0
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -115,8 +116,8 @@ def connect(host: str, port: int, limit: Limit, *, note: str = "") -> Line:
             problem = error.errno or 0
     limit.left()
     if problem == errno.ECONNREFUSED:
-        raise Failure(f"connection refused by {place}{said}")
-    raise Failure(f"no connection to {place} ({os.strerror(problem)}){said}")
+        raise Failure(f"connection refused by {where}{said}")
+    raise Failure(f"no connection to {where} ({os.strerror(problem)}){said}")
 
 
 def _resolve(host: str, port: int, said: str) -> list[Any]:

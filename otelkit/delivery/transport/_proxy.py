@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from otelkit.delivery.transport._basic import basic
 from otelkit.delivery.transport._failures import Failure
 from otelkit.delivery.transport._line import Stream
+from otelkit.delivery.transport._words import place
 
 __all__ = ["Proxy", "find", "tunnel"]
 
@@ -47,7 +48,7 @@ class Proxy:
     @property
     def place(self) -> str:
         """Its host and port, for a message."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return place(self.host, self.port)
 
 
 def find(host: str, port: int, *, variables: tuple[str, ...], exceptions: tuple[str, ...]) -> Proxy | None:
@@ -152,8 +153,8 @@ def tunnel(stream: Stream, host: str, port: int, proxy: Proxy) -> None:
     Raises:
         Failure: It refuses, or does not speak HTTP.
     """
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [f"CONNECT {place} HTTP/1.1", f"host: {place}"]
+    target = place(host, port)
+    lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
     lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
     stream.send("\r\n".join([*lines, "\r\n"]).encode("ascii"))
     head = bytearray()
@@ -167,7 +168,7 @@ def tunnel(stream: Stream, host: str, port: int, proxy: Proxy) -> None:
     if status is None or not status[1].startswith(b"2"):
         answer = _phrase(int(status[1])) if status else "something that is not HTTP"
         raise Failure(
-            f"the proxy {proxy.place} does not connect to {place}: it answers {answer} ({proxy.why})"
+            f"the proxy {proxy.place} does not connect to {target}: it answers {answer} ({proxy.why})"
         )
 
 

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["clean", "secrets"]
+__all__ = ["clean", "place", "secrets"]
 
 _MAX = 200
 _LOOKED_AT = 2_000
@@ -33,6 +33,11 @@ def _decoded(value: str) -> str:
         return base64.b64decode(credentials).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return ""
+
+
+def place(host: str, port: int) -> str:
+    """Host and port as an address has them; an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def clean(text: str, hidden: tuple[str, ...]) -> str:

@@ -118,18 +118,23 @@ def test_words_of_a_receiver(link, status, kind, body, expected):
         assert expected == link(peer.url).send(b"", timeout_s=5).kind
 
 
+def leave(connection, *, reset):
+    """End a connection: by a reset, or after all that comes has been read."""
+    if reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    else:
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65_536):
+            pass
+
+
 @pytest.mark.parametrize("reset", [True, False])
 def test_grpc_to_a_port_with_tls(call, reset):
     """A fresh connection without TLS that ends before a word of the peer's has a likely cause."""
 
     def handler(connection, peer):
         connection.recv(1)
-        if reset:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        else:
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65_536):
-                pass
+        leave(connection, reset=reset)
 
     with Peer(handler) as peer:
         answer = call(peer.port).send(b"", timeout_s=5)
@@ -151,12 +156,7 @@ def test_end_after_a_word(call, reset):
     def handler(connection, peer):
         connection.recv(1)
         connection.sendall(SETTINGS)
-        if reset:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        else:
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65_536):
-                pass
+        leave(connection, reset=reset)
 
     with Peer(handler) as peer:
         answer = call(peer.port).send(b"", timeout_s=5)

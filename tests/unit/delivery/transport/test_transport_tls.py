@@ -18,6 +18,17 @@ def echo(body, context, details):
     return b""
 
 
+@pytest.fixture
+def every_name_is(monkeypatch):
+    """Has every name resolved to a port of this machine."""
+
+    def resolve(port):
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+
+    return resolve
+
+
 def test_own_authority(link, certificates):
     """A certificate of the authority in the target's file is trusted; the connection is kept."""
     with http_peer(response(), context=certificates.context()) as peer:
@@ -37,11 +48,10 @@ def test_unknown_authority(link, certificates):
     assert not peer.requests
 
 
-def test_other_name(link, certificates, monkeypatch):
+def test_other_name(link, certificates, every_name_is):
     """A certificate for another name is not accepted."""
     with http_peer(response(), context=certificates.context()) as peer:
-        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        every_name_is(peer.port)
         url = peer.url.replace("localhost", "other.test")
         answer = link(url, certificate=certificates.authority).send(b"", timeout_s=10)
     assert "Hostname mismatch" in answer.message
@@ -108,7 +118,7 @@ def test_advice_on_a_refused_client(link, tmp_path, certificates, protocol, show
     ("alert", "advised"),
     [(code, True) for code in (42, 43, 44, 45, 46, 48, 49, 116)] + [(code, False) for code in (40, 70, 80)],
 )
-def test_advice_on_an_alert(link, monkeypatch, alert, advised):
+def test_advice_on_an_alert(link, every_name_is, alert, advised):
     """Each alert about our certificate has the advice, whole also with a service's long name; no other has."""
 
     def handler(connection, peer):
@@ -116,30 +126,27 @@ def test_advice_on_an_alert(link, monkeypatch, alert, advised):
         connection.sendall(bytes([0x15, 3, 3, 0, 2, 2, alert]))
 
     with Peer(handler) as peer:
-        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        every_name_is(peer.port)
         url = "https://opentelemetry-collector.observability.svc.cluster.local/v1/traces"
         answer = link(url).send(b"", timeout_s=10)
     assert " alert " in answer.message
     assert advised == ("_CLIENT_CERTIFICATE and _CLIENT_KEY to what the server accepts" in answer.message)
 
 
-def test_no_advice_for_another_name(link, certificates, monkeypatch):
+def test_no_advice_for_another_name(link, certificates, every_name_is):
     """A certificate for another name is no matter of whom to trust: the endpoint's name is."""
     with http_peer(response(), context=certificates.context()) as peer:
-        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        every_name_is(peer.port)
         url = peer.url.replace("localhost", "other.test")
         answer = link(url, certificate=certificates.authority).send(b"", timeout_s=10)
     assert "OTEL_EXPORTER_OTLP_CERTIFICATE" not in answer.message
     assert answer.message.endswith("; use a name in the endpoint that it is made for")
 
 
-def test_no_advice_on_a_proxy(link, certificates, monkeypatch):
+def test_no_advice_on_a_proxy(link, certificates, monkeypatch, every_name_is):
     """A proxy that we do not trust is no matter of the endpoint's variables."""
     with http_peer(response(), context=certificates.context()) as peer:
-        here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", peer.port))]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        every_name_is(peer.port)
         monkeypatch.setenv("HTTPS_PROXY", f"https://proxy.test:{peer.port}")
         answer = link("https://collector.test/", certificate=certificates.authority).send(b"", timeout_s=10)
     assert answer.message.startswith("the certificate of proxy.test is not trusted: ")
