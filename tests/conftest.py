@@ -43,6 +43,16 @@ def _nothing_monitored(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _conventions_unread(monkeypatch):
+    """No instrumentation has asked yet which conventions to follow: the first one settles it for the process."""
+    module = sys.modules.get("opentelemetry.instrumentation._semconv")
+    if module is not None:
+        stability = module._OpenTelemetrySemanticConventionStability
+        monkeypatch.setattr(stability, "_initialized", False)
+        monkeypatch.setattr(stability, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
+
+
+@pytest.fixture(autouse=True)
 def _nothing_leaks():
     """After each test: no runtime runs, no capture is open, no thread of ours is left."""
     _guard.forget()

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import pytest
 
 import otelkit
-from conventions import conventions_read_anew
 from otelkit import instrument
 from otelkit.settings import Settings
 from otelkit.testing import capture
@@ -25,7 +24,7 @@ SELECT = "SELECT email FROM members WHERE email = "
 @contextmanager
 def instrumented(*names):
     settings = Settings(service_name="test", instrument=names)
-    with conventions_read_anew(), capture(settings=settings) as telemetry:
+    with capture(settings=settings) as telemetry:
         undo = instrument.install(settings)
         try:
             yield telemetry

@@ -206,6 +206,7 @@ def earlier():
     settings = otelkit.Settings(
         service_name="earlier",
         span_exporters=[exporter],
+        metric_readers=[InMemoryMetricReader()],
         redact=["iban"],
         log_setup="configure",
         log_format="json",

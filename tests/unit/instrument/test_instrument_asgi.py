@@ -14,16 +14,9 @@ from starlette.routing import Mount, Route
 
 import otelkit
 from asking import ask, counted, instrumented, served
-from conventions import conventions_read_anew
 from otelkit import instrument
 from otelkit.instrument._http import native as _native
 from otelkit.testing import capture
-
-
-@pytest.fixture(autouse=True)
-def _stable():
-    with conventions_read_anew():
-        yield
 
 
 async def hello(request):

@@ -42,18 +42,6 @@ def app():
 
 
 @pytest.fixture(scope="module")
-def worker(app):
-    """Runs the tasks that are sent."""
-    from celery.contrib.testing.worker import start_worker
-
-    root = logging.getLogger()
-    level = root.level  # which the worker sets
-    with start_worker(app, pool="solo", perform_ping_check=False, loglevel="critical"):
-        yield
-    root.setLevel(level)
-
-
-@pytest.fixture(scope="module")
 def tasks(app):
     """The tasks of the shop, by name."""
 
@@ -70,6 +58,18 @@ def tasks(app):
             raise self.retry(exc=error, countdown=0) from error
 
     return {"add": add, "fail": fail}
+
+
+@pytest.fixture(scope="module")
+def worker(app, tasks):
+    """Runs the tasks that are sent; it knows those that are there when it starts."""
+    from celery.contrib.testing.worker import start_worker
+
+    root = logging.getLogger()
+    level = root.level  # which the worker sets
+    with start_worker(app, pool="solo", perform_ping_check=False, loglevel="critical"):
+        yield
+    root.setLevel(level)
 
 
 def run(task, *args):

@@ -10,18 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from asking import instrumented
-from conventions import conventions_read_anew
 from otelkit.instrument._conventions import stable_conventions
 from otelkit.instrument._sql.spans import ValuelessProvider
 from otelkit.testing import capture
 
 SECRET = "sesame42"
-
-
-@pytest.fixture(autouse=True)
-def _stable():
-    with conventions_read_anew():
-        yield
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,16 +6,8 @@ import os
 
 import pytest
 
-from conventions import conventions_read_anew
 from otelkit._otel import instrumentations
 from otelkit.instrument._conventions import VARIABLE, stable_conventions
-
-
-@pytest.fixture(autouse=True)
-def _anew(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with conventions_read_anew():
-        yield
 
 
 def test_the_stable_ones_are_chosen_and_the_variable_is_put_back(said):

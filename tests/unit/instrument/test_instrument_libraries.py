@@ -10,7 +10,6 @@ import sys
 import pytest
 
 import otelkit.instrument
-from conventions import conventions_read_anew
 from otelkit import instrument
 from otelkit.instrument import _libraries, _library
 from otelkit.instrument._library import Library
@@ -18,12 +17,6 @@ from otelkit.settings import Settings
 
 LIBRARIES = [importlib.import_module(f"otelkit.instrument._{name}").LIBRARY for name in _libraries.FILES]
 NAMES = [library.name for library in LIBRARIES]
-
-
-@pytest.fixture(autouse=True)
-def _stable():
-    with conventions_read_anew():
-        yield
 
 
 @pytest.fixture

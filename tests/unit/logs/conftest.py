@@ -115,7 +115,7 @@ def make_logger():
         return logger
 
     yield make
-    for logger, handler, propagate, level in made:
+    for logger, handler, propagate, level in reversed(made):
         logger.removeHandler(handler)
         logger.propagate = propagate
         logger.setLevel(level)
