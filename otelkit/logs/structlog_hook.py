@@ -35,10 +35,10 @@ __name__ = "structlog._otelkit_hook"
 _MAX_KNOWN = 16
 _STDLIB = (logging.Logger, logging.LoggerAdapter)
 
-# Processor lists by identity. structlog's own default list is known as long as nobody configured
-# another one; `capture_logs` changes its content, and `is_configured()`, but not its identity.
-_builtin: list[object] = []
-_taken_over: list[object] = []
+# By identity. structlog's own defaults are known as long as nobody configured others; `capture_logs`
+# changes the content of their processor list, and `is_configured()`, but not its identity.
+_builtin: list[dict[str, Any]] = []
+_taken_over: list[dict[str, Any]] = []
 
 
 def notice_configuration(mode: Mode) -> None:
@@ -47,17 +47,17 @@ def notice_configuration(mode: Mode) -> None:
     Args:
         mode: That of the chain about to be installed.
     """
-    processors = structlog.get_config()["processors"]
+    config = structlog.get_config()
     if not structlog.is_configured():
-        _learn(_builtin, processors)
+        _learn(_builtin, config)
     elif mode == "configure":
-        _learn(_taken_over, processors)
+        _learn(_taken_over, config)
 
 
-def _learn(known: list[object], processors: object) -> None:
-    if not any(one is processors for one in known):
+def _learn(known: list[dict[str, Any]], config: dict[str, Any]) -> None:
+    if not any(one["processors"] is config["processors"] for one in known):
         del known[: max(0, len(known) - _MAX_KNOWN + 1)]
-        known.append(processors)
+        known.append(config)
 
 
 def _ours(chain: Chain, processors: object) -> bool:
@@ -65,11 +65,11 @@ def _ours(chain: Chain, processors: object) -> bool:
     if chain.mode == "attach":
         return False
     for one in _builtin:
-        if one is processors:
-            return True
+        if one["processors"] is processors:
+            return chain.mode == "configure" or not _sends_elsewhere(one)
     if chain.mode == "configure":
         for one in _taken_over:
-            if one is processors:
+            if one["processors"] is processors:
                 return True
     elif structlog.is_configured():
         return False
@@ -77,6 +77,13 @@ def _ours(chain: Chain, processors: object) -> bool:
         return False
     notice_configuration(chain.mode)
     return True
+
+
+def _sends_elsewhere(defaults: dict[str, Any]) -> bool:
+    """Whether the application has configured who takes the lines, and left the processors as they were."""
+    if not structlog.is_configured():
+        return False
+    return structlog.get_config()["logger_factory"] is not defaults["logger_factory"]
 
 
 def _captures(processors: Any) -> bool:

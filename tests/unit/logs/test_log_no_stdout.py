@@ -152,8 +152,11 @@ def test_the_applications_format_stays(install, capsys):
     assert "a=1 event='x' logger='orders'\n" == capsys.readouterr().out
 
 
-def test_a_file_of_the_applications_is_written_to(install, capsys):
-    """A factory that was told a file prints there, as ever."""
+@pytest.mark.parametrize("before", [[], ["auto"], ["configure"]], ids=str)
+def test_a_file_of_the_applications_is_written_to(install, capsys, before):
+    """A factory that was told a file prints there, as ever, whatever was installed before and taken out."""
+    for mode in before:
+        install(log_setup=mode).uninstall()
     file = io.StringIO()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file))
     install()
@@ -161,6 +164,26 @@ def test_a_file_of_the_applications_is_written_to(install, capsys):
     otelkit.get_logger().info("x")
 
     assert ("x" in file.getvalue(), "") == (True, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "ours, configuration",
+    [
+        (False, lambda file: {"logger_factory": structlog.PrintLoggerFactory(file)}),
+        (True, lambda _: {"wrapper_class": structlog.make_filtering_bound_logger(logging.INFO)}),
+        (True, lambda _: {"cache_logger_on_first_use": False}),
+    ],
+    ids=["a file", "a level", "a cache"],
+)
+def test_configured_after_the_installation(install, capsys, ours, configuration):
+    """Where the application says later who takes the lines, they are its own from then on; else they stay ours."""
+    install()
+    structlog.configure(**configuration(file := io.StringIO()))
+
+    otelkit.get_logger().info("x")
+
+    line = capsys.readouterr().out + file.getvalue()
+    assert ("x" in line, ours) == (True, line.startswith("{"))
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda log: pickle.loads(pickle.dumps(log))])  # noqa: S301
