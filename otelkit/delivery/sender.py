@@ -8,13 +8,17 @@ back is not overrun.
 
 A receiver that fails is left alone for a while, longer each time (0.5 s to 5 s, with jitter, and at
 least as long as it asks with Retry-After), and is then tried with one small request before
-everything else.
+everything else. Requests begin small, at the start as after a failure, and grow with each answer up to
+a megabyte. What was not answered in time is halved, and grows again slowly. At the end of a process they
+are so small that the answer should come in time: each one is a step forward also where processes are
+short and the receiver is slow, and the next process repeats little.
 
 Source of what is tried again: OpenTelemetry Protocol specification, "Failures" (HTTP and gRPC).
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +39,11 @@ __all__ = ["Breaker", "Line", "Sender"]
 
 _EARLY_BYTES = 512 * 1024
 _REQUEST_BYTES = 1 << 20  # many receivers take 4 MiB at the most; memory holds it three times
+_FIRST_BYTES = 128 * 1024  # some 600 spans
 _PROBE_BYTES = 64 * 1024
 _PROBE_S = 5.0
+_GROWTH = 4
+_SILENT_S = 1.0  # a failure after so long may be due to the size of the request
 _BACKOFF_S = (0.5, 5.0)
 _MAX_RETRY_AFTER_S = 3_600.0
 _TEND_S = 5.0
@@ -76,7 +83,10 @@ class Outage:
 
 
 class Breaker:
-    """Whether a receiver may be asked. Used by the sender's thread only.
+    """Whether a receiver may be asked, and for how much. Used by the sender's thread only.
+
+    Attributes:
+        request_bytes: How large the next request may be.
 
     Args:
         jitter: Gives a random number from 0 to 1.
@@ -87,6 +97,9 @@ class Breaker:
         self.closed_until = 0.0
         self.told_to_wait = False
         self.round_trip_s = 0.0
+        self.request_bytes = _FIRST_BYTES
+        self._most_bytes = _REQUEST_BYTES
+        self._bytes_per_s = math.inf
         self.outage = Outage()
         self._jitter = jitter
 
@@ -94,26 +107,38 @@ class Breaker:
         """Whether a request may be made at ``now`` (monotonic seconds)."""
         return now >= self.closed_until
 
-    def succeeded(self, seconds: float) -> None:
-        """A request was answered after so many seconds."""
+    def succeeded(self, seconds: float, *, size: int) -> None:
+        """A request of ``size`` bytes was answered after so many seconds."""
         self.failures, self.closed_until, self.told_to_wait = 0, 0.0, False
+        self._bytes_per_s = size / seconds if seconds > 0 else math.inf
+        if 2 * size > self._most_bytes:
+            self._most_bytes = min(_REQUEST_BYTES, self._most_bytes * 5 // 4)
+        self.request_bytes = min(self._most_bytes, max(self.request_bytes, _GROWTH * size))
         before = self.round_trip_s or seconds
         self.round_trip_s = before + _SMOOTHING * (seconds - before)
 
-    def failed(self, *, begun: float, now: float, retry_after_s: float | None) -> None:
+    def failed(self, *, begun: float, now: float, retry_after_s: float | None, size: int = 0) -> None:
         """A request that began at ``begun`` has failed; the time it took counts as waiting.
 
         Args:
             begun: In monotonic seconds.
             now: Likewise.
             retry_after_s: How long the receiver asks to be left alone; 0 asks for nothing.
+            size: Of the request, in bytes.
         """
         self.failures += 1
+        self.request_bytes = _PROBE_BYTES
+        if size > _PROBE_BYTES and now - begun >= _SILENT_S:
+            self._most_bytes = max(_PROBE_BYTES, min(self._most_bytes, size // 2))
         asked_s = max(0.0, min(retry_after_s or 0.0, _MAX_RETRY_AFTER_S))
         self.told_to_wait = asked_s > 0
         least, most = _BACKOFF_S
         pause = min(most, least * 2 ** min(self.failures - 1, 10)) * (0.5 + 0.5 * self._jitter())
         self.closed_until = max(begun + pause, now + asked_s)
+
+    def bytes_within(self, seconds: float) -> int:
+        """How large a request may be that is to be answered within so many seconds, by the last answer."""
+        return int(max(_PROBE_BYTES, min(self.request_bytes, self._bytes_per_s * max(0.0, seconds))))
 
 
 @dataclass(kw_only=True)
@@ -277,17 +302,16 @@ class Sender(Room):
         """One request of live data if it is due, and one of the backlog; whether there may be more."""
         if not line.breaker.allows(SYSTEM_CLOCK.monotonic()):
             return False
-        most = _PROBE_BYTES if line.breaker.failures else _REQUEST_BYTES
         more = False
         if line.due is not None and SYSTEM_CLOCK.monotonic() >= line.due:
             line.due = None  # before the look: what is stored from now on sets it anew
-            load = self._depot.take(line.signal, backlog=False, max_bytes=most)
+            load = self._depot.take(line.signal, backlog=False, max_bytes=line.breaker.request_bytes)
             if load is not None:
                 line.due = SYSTEM_CLOCK.monotonic()  # there may be more
                 if self._send(line, load) != "done":
                     return False
                 more = True
-        backlog = self._depot.take(line.signal, backlog=True, max_bytes=most)
+        backlog = self._depot.take(line.signal, backlog=True, max_bytes=line.breaker.request_bytes)
         return more if backlog is None else self._send(line, backlog) == "done"
 
     def _drain(self) -> bool:
@@ -327,8 +351,11 @@ class Sender(Room):
         """Send one load; how many items that were, 0 when nothing waits, None when it failed."""
         if line.breaker.told_to_wait and not line.breaker.allows(SYSTEM_CLOCK.monotonic()):
             return None
-        load = self._depot.take(line.signal, backlog=True, max_bytes=_REQUEST_BYTES)
-        load = load or self._depot.take(line.signal, backlog=False, max_bytes=_REQUEST_BYTES)
+        most = _REQUEST_BYTES
+        if self._depot.durable(line.signal):  # what is not answered is sent again by the next process
+            most = line.breaker.bytes_within((self._drain_until - SYSTEM_CLOCK.monotonic()) / 2)
+        load = self._depot.take(line.signal, backlog=True, max_bytes=most)
+        load = load or self._depot.take(line.signal, backlog=False, max_bytes=most)
         if load is None:
             return 0
         return load.items if self._send(line, load) == "done" else None
@@ -425,7 +452,7 @@ class Sender(Room):
         now = SYSTEM_CLOCK.monotonic()
         if answer.kind == "retry":
             if not self._interrupted:
-                line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)
+                line.breaker.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s, size=len(body))
                 if line.guess is None or line.guess.known:
                     kept = "on disk" if self._depot.durable(line.signal) else "in memory"
                     line.breaker.outage.failed(now, place=line.place, reason=answer.message, kept=kept)
@@ -433,7 +460,7 @@ class Sender(Room):
             line.errors = 0
             if line.guess is not None:
                 line.guess.known = True
-            line.breaker.succeeded(now - begun)
+            line.breaker.succeeded(now - begun, size=len(body))
             line.breaker.outage.over(place=line.place)
             self._heard_at = now
         if self._interrupted and answer.kind == "retry":

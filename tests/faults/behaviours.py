@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -28,6 +29,7 @@ __all__ = [
     "slow",
     "stall",
     "status",
+    "throttled",
     "too_large",
 ]
 
@@ -79,6 +81,7 @@ class Behaviour:
     code: int = 200
     seconds: float = 0.0
     limit_bytes: int = 0
+    bytes_per_s: float = math.inf
     reject: int = 0
     location: str = ""
     times: int = 0
@@ -89,7 +92,7 @@ class Behaviour:
         if self.kind in {"hang", "drip", "lost"}:
             return Answer(way=self.kind)
         if self.kind == "slow":
-            return Answer(delay_s=self.seconds)
+            return Answer(delay_s=self.seconds + body_bytes / self.bytes_per_s)
         if self.kind == "status":
             return Answer(code=self.code, retry_after_s=self.seconds, location=self.location)
         if self.kind == "partial":
@@ -134,6 +137,11 @@ def reset(*, times: int = 0) -> Behaviour:
 def slow(seconds: float) -> Behaviour:
     """Stores and answers after so many seconds, whether somebody still waits or not."""
     return Behaviour(kind="slow", seconds=seconds)
+
+
+def throttled(bytes_per_s: float) -> Behaviour:
+    """Stores and answers after the time that so large a body takes, whether somebody still waits or not."""
+    return Behaviour(kind="slow", bytes_per_s=bytes_per_s)
 
 
 def status(

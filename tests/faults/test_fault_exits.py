@@ -54,3 +54,25 @@ def test_exit(cell, state):
     later = {load: exit_later_s(times) for load, times in delays.items()}
     cell.exit_s = max(later.values())
     assert cell.exit_s < BUDGET_S + 2 * TOLERANCE_S, later
+
+
+def test_short_runs(cell):
+    """A slow receiver and programs that end at once: each delivers a part of what waits, and repeats little."""
+    cell.behave(behaviours.refuse())
+    first = cell.start("first", "--burst", 10_000, "--signals", "traces")
+    assert 0 == first.end().code
+    cell.count(first, metrics=False)
+    cell.behave(behaviours.throttled(300_000))
+    for number in range(size(3, 8)):
+        app = cell.start(f"short-{number}", "--burst", 20, "--signals", "traces")
+        ended = app.end()
+        assert 0 == ended.code, ended.stderr
+        cell.count(app, metrics=False)
+        stats = app.report(ended)["stats"]
+        assert_balanced(stats)
+        assert 500 < stats["traces"]["delivered"] or not stats["traces"]["spooled"], stats
+        assert 1_000 > cell.collector.arrived().duplicates("traces") / (number + 1)
+    cell.behave(behaviours.OK)
+    cell.start_again(metrics=False)
+
+    cell.assert_nothing_lost(metrics=False)

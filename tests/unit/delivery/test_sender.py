@@ -92,7 +92,7 @@ def test_an_answer_forgets_all_failures():
     breaker = Breaker(jitter=lambda: 1.0)
     for _ in range(5):
         breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
-    breaker.succeeded(0.1)
+    breaker.succeeded(0.1, size=100)
     assert (0, True, False) == (breaker.failures, breaker.allows(0.0), breaker.told_to_wait)
     breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
 
@@ -102,10 +102,61 @@ def test_an_answer_forgets_all_failures():
 def test_the_round_trip_is_smoothed():
     """The first answer counts whole, each later one a third."""
     breaker = Breaker()
-    breaker.succeeded(1.0)
-    breaker.succeeded(2.0)
+    breaker.succeeded(1.0, size=100)
+    breaker.succeeded(2.0, size=100)
 
     assert 1.3 == pytest.approx(breaker.round_trip_s)
+
+
+def test_requests_grow_with_each_answer():
+    """From 128 KB fourfold up to a megabyte; after a failure from 64 KB. A small request says nothing."""
+    breaker, sizes = Breaker(), []
+    for _ in range(3):
+        sizes.append(breaker.request_bytes)
+        breaker.succeeded(0.1, size=breaker.request_bytes)
+    breaker.failed(begun=0.0, now=0.1, retry_after_s=None, size=1 << 20)
+    for _ in range(4):
+        sizes.append(breaker.request_bytes)
+        breaker.succeeded(0.1, size=breaker.request_bytes)
+    breaker.succeeded(0.1, size=100)
+
+    assert [128, 512, 1024, 64, 256, 1024, 1024] == [size // 1024 for size in sizes]
+    assert 1 << 20 == breaker.request_bytes
+
+
+def test_what_was_not_answered_in_time_is_halved():
+    """After a silence requests grow up to half of what was in vain, and slowly on from there."""
+    breaker, sizes = Breaker(), []
+    breaker.failed(begun=0.0, now=10.0, retry_after_s=None, size=1 << 20)
+    for _ in range(20):
+        sizes.append(breaker.request_bytes)
+        breaker.succeeded(1.0, size=breaker.request_bytes)
+
+    assert [64, 256, 512, 640, 800] == [size // 1024 for size in sizes[:5]]
+    assert 1 << 20 == sizes[-1]
+
+
+def test_a_silence_after_a_small_request_does_not_count():
+    """A receiver that hangs is away; nothing is learnt about sizes from asking whether it is back."""
+    breaker = Breaker()
+    for _ in range(10):
+        breaker.failed(begun=0.0, now=5.0, retry_after_s=None, size=64 * 1024)
+    for _ in range(3):
+        breaker.succeeded(0.1, size=breaker.request_bytes)
+
+    assert 1 << 20 == breaker.request_bytes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size"), [(0.0, 64 * 1024), (0.1, 64 * 1024), (0.5, 150_000), (9.0, 600_000)]
+)
+def test_a_request_that_is_to_be_answered_in_time(seconds, size):
+    """As large as the last answer promises, between 64 KB and the present size."""
+    breaker = Breaker()
+    assert 128 * 1024 == breaker.bytes_within(seconds or 1.0)
+    breaker.succeeded(0.5, size=150_000)
+
+    assert size == breaker.bytes_within(seconds)
 
 
 def test_many_failures_are_no_overflow():
@@ -425,7 +476,7 @@ def test_half_a_megabyte_does_not_wait(reception, clock):
     here.put(parcel("b", size=300_000))
     here.run(clock, 0)
 
-    assert [["a", "b"]] == here.sent()
+    assert [["a"], ["b"]] == here.sent()
 
 
 def test_requests_have_a_size(reception, clock):
@@ -459,7 +510,7 @@ def test_the_first_try_after_a_failure_is_small(reception, clock):
     here.put(*(parcel(str(number), size=30_000) for number in range(10)))
     here.run(clock, 10)
 
-    assert [10, 2, 8] == [len(request) for request in here.sent()]
+    assert [4, 2, 8] == [len(request) for request in here.sent()]
     assert [10.0, 5.0, 10.0] == here.transports["traces"].timeouts
 
 
@@ -632,6 +683,36 @@ def test_draining_sends_the_backlog_too(reception, disk):
 
     assert here.sender.drain(deadline=soon()) is True
     assert [["old"], ["new"]] == here.sent()
+
+
+def test_draining_sends_what_can_be_answered(reception, clock, disk):
+    """A slow receiver near the deadline: what is on disk leaves in requests that it can still answer."""
+
+    def slowly(body):
+        clock.now += len(body) / 300_000
+        return OK
+
+    here = reception(spool=disk(), answers={"traces": [slowly]}, limit=1 << 30)
+    here.put(*(parcel(str(number), size=10_000) for number in range(100)))
+    here.sender.begin(deadline=clock.now + 2)
+    here.sender._round(True)
+
+    sizes = [len(body) for body in here.transports["traces"].bodies]
+    taken = [size / 300_000 for size in sizes]
+    left = [2 - sum(taken[:number]) for number in range(len(taken))]
+    assert 120_000 < sizes[0] < 132_000 < sizes[1]
+    assert all(size < 66_000 or need <= have / 2 for size, need, have in zip(sizes, taken, left, strict=True))
+    assert 100 == here.counts().delivered
+
+
+def test_draining_from_memory_begins_large(reception, clock):
+    """What no next process would send again leaves as fast as it can."""
+    here = reception(limit=1 << 30)
+    here.put(*(parcel(str(number), size=10_000) for number in range(100)))
+    here.sender.begin(deadline=clock.now + 2)
+    here.sender._round(True)
+
+    assert [100] == [len(request) for request in here.sent()]
 
 
 def test_draining_gives_up_at_once_where_all_is_on_disk(reception, disk):
