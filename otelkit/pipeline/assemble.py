@@ -27,7 +27,7 @@ from otelkit.wire import metrics as wire_metrics
 from otelkit.wire import traces as wire_traces
 
 if TYPE_CHECKING:
-    from otelkit.delivery.sender import Line
+    from otelkit.delivery.line import Line
     from otelkit.pipeline.plan import Plan, Way
     from otelkit.processors.redact import Redactor
     from otelkit.settings import Settings
@@ -159,11 +159,11 @@ class _Delivery:
             depot = Depot(
                 ledgers=ledgers, memory=self._memory, spool=spool, always=self._plan.spool == "always"
             )
-            receivers = list(dict.fromkeys(line.breaker for line in self._lines.values()))
+            receivers = list(dict.fromkeys(line.receiver for line in self._lines.values()))
             sender = Fleet(
                 [
                     Sender(
-                        lines=[line for line in self._lines.values() if line.breaker is receiver],
+                        lines=[line for line in self._lines.values() if line.receiver is receiver],
                         depot=depot,
                         on_loss=say_losses,
                         tends=receiver is receivers[0],

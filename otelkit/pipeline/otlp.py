@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from otelkit import _guard
+from otelkit.delivery.line import Breaker, Line
 from otelkit.delivery.localhost import Localhost
-from otelkit.delivery.sender import Breaker, Line
 from otelkit.delivery.spool import Spool
 from otelkit.delivery.transport.connect import connect
 from otelkit.errors import ConfigurationError
@@ -28,11 +28,11 @@ def lines(plan: Plan) -> dict[str, Line]:
     Raises:
         ConfigurationError: One cannot be made, with ``strict=True``.
     """
-    breakers: dict[tuple[str, bool], Breaker] = {}  # a guess has one of its own, as it gives up at once
+    receivers: dict[tuple[str, bool], Breaker] = {}  # a guess has one of its own, as it gives up at once
     made: dict[str, Line] = {}
     for way in plan.ways:
         if way.otlp is not None:
-            line = _line(way, way.otlp, breakers, _companions(way, way.otlp, plan))
+            line = _line(way, way.otlp, receivers, _companions(way, way.otlp, plan))
             if line is not None:
                 made[way.signal] = line
     return made
@@ -47,7 +47,7 @@ def _companions(way: Way, target: OtlpTarget, plan: Plan) -> Sequence[str]:
 
 
 def _line(
-    way: Way, target: OtlpTarget, breakers: dict[tuple[str, bool], Breaker], companions: Sequence[str]
+    way: Way, target: OtlpTarget, receivers: dict[tuple[str, bool], Breaker], companions: Sequence[str]
 ) -> Line | None:
     try:
         transport = connect(target, signal=way.signal)
@@ -65,7 +65,7 @@ def _line(
     return Line(
         signal=way.signal,
         transport=transport,
-        breaker=breakers.setdefault((urlsplit(target.url).netloc, way.durable), Breaker()),
+        receiver=receivers.setdefault((urlsplit(target.url).netloc, way.durable), Breaker()),
         delay_s=0.0 if way.signal == "metrics" else way.delay_s,
         timeout_s=target.timeout_s,
         place=_place(target.url),

@@ -65,6 +65,28 @@ def test_retry_after(cell, code):
 
 
 @BOTH
+def test_one_signal_told_to_wait(cell):
+    """Log records are told to wait; spans arrive meanwhile, and the log records afterwards."""
+    wait_s = size(8, 60)
+    cell.behave(behaviours.status(429, retry_after_s=wait_s, signals=["logs"]))
+    app = cell.start("only", "--count", 2_000, "--rate", 1_000, "--hold").ready()
+    cell.collector.wait_until(lambda _: cell.collector.requests("logs"), timeout_s=10)
+    told_at_s = cell.collector.requests("logs")[0].at_s
+    app.wait_for_line("made ")
+    cell.count(app)
+    arrived = cell.collector.wait_until(lambda arrived: arrived.distinct("traces") == 2_000, timeout_s=wait_s)
+    assert wait_s > arrived.last_s("traces") - told_at_s
+    assert 0 == arrived.distinct("logs")
+    cell.behave(behaviours.OK)
+    cell.collector.wait_until(cell.complete, timeout_s=wait_s + 10)
+    _, stats = end(cell, app)
+
+    assert [0, 0] == [lost(stats, signal) for signal in ("traces", "logs")]
+    cell.assert_nothing_lost()
+    cell.assert_few_duplicates(requests=0)
+
+
+@BOTH
 def test_partial_success(cell):
     """Seven spans of one request are rejected: seven are lost."""
     cell.behave(behaviours.partial(7, times=1))

@@ -21,12 +21,14 @@ class Answer:
             included).
         rejected: With ``ok``: the items that the receiver says it did not take (partial success).
         message: What the receiver or the system said, in one line without secrets; may be empty.
+        answered: With ``retry``: whether it was the receiver, or a proxy before it, that said so.
         retry_after_s: With ``retry``: how long the receiver asks to be left alone, in seconds; 0 is no wish.
     """
 
     kind: Literal["ok", "retry", "split", "bad", "refused"]
     rejected: int = 0
     message: str = ""
+    answered: bool = False
     retry_after_s: float | None = None
 
 

@@ -72,7 +72,7 @@ def grpc_answer(signal: str, fields: Mapping[str, str], body: bytes, reset: int 
     if name in _RETRYABLE or name == "RESOURCE_EXHAUSTED":
         wait_s = _retry_delay(fields.get("grpc-status-details-bin", ""))
         if name in _RETRYABLE or wait_s is not None:
-            return Answer(kind="retry", message=message, retry_after_s=wait_s)
+            return Answer(kind="retry", message=message, answered=True, retry_after_s=wait_s)
         return Answer(kind="split" if _TOO_LARGE in said.lower() else "refused", message=message)
     return Answer(kind="bad" if name == "INVALID_ARGUMENT" else "refused", message=message)
 
@@ -86,7 +86,7 @@ def _without_status(fields: Mapping[str, str], reset: int | None) -> Answer:
     status, kind = fields.get(":status", ""), fields.get("content-type", "")
     if status in _RETRYABLE_HTTP:
         wait_s = retry_after(fields.get("retry-after", ""))
-        return Answer(kind="retry", message=f"HTTP {status}", retry_after_s=wait_s)
+        return Answer(kind="retry", message=f"HTTP {status}", answered=True, retry_after_s=wait_s)
     if status == "413":
         return Answer(kind="split", message="HTTP 413")
     if status == "200" and kind.startswith("application/grpc"):

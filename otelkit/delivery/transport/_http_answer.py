@@ -61,9 +61,8 @@ def http_answer(signal: str, status: int, headers: Mapping[str, str], body: byte
     if said := _said(kind, body):
         message = f"{message}: {said}"
     if status in _RETRYABLE:
-        return Answer(
-            kind="retry", message=message, retry_after_s=retry_after(headers.get("retry-after", ""))
-        )
+        wait_s = retry_after(headers.get("retry-after", ""))
+        return Answer(kind="retry", message=message, answered=True, retry_after_s=wait_s)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Answer(kind="split", message=message)
     return Answer(kind="bad" if status == HTTPStatus.BAD_REQUEST else "refused", message=message)

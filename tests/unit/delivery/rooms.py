@@ -12,9 +12,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otelkit.delivery.accounting import Ledger
 from otelkit.delivery.depot import Depot
+from otelkit.delivery.line import Breaker, Line
 from otelkit.delivery.parcel import Parcel
 from otelkit.delivery.queue import Memory
-from otelkit.delivery.sender import Breaker, Line, Sender
+from otelkit.delivery.sender import Sender
 from otelkit.delivery.transport import Answer
 
 __all__ = [
@@ -205,8 +206,11 @@ class Reception:
         self.depot = Depot(ledgers=ledgers, memory=self.memory, spool=spool, always=always)
         self.transports = {s: Scripted(*(answers or {}).get(s, ())) for s in signals}
         shared = Breaker(jitter=lambda: 1.0)
-        options = {"delay_s": 0.0, "timeout_s": 10.0, "breaker": shared, **line}
-        self.lines = {s: Line(signal=s, transport=self.transports[s], **options) for s in signals}
+        options = {"delay_s": 0.0, "timeout_s": 10.0, "receiver": shared, **line}
+        self.lines = {
+            s: Line(signal=s, transport=self.transports[s], own=Breaker(jitter=lambda: 1.0), **options)
+            for s in signals
+        }
         for made in self.lines.values():
             made.fresh = fresh
         self.sender = Sender(lines=tuple(self.lines.values()), depot=self.depot, on_loss=self._lost)

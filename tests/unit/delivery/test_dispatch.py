@@ -10,9 +10,10 @@ from otelkit.delivery.courier import Courier, Lane
 from otelkit.delivery.depot import Depot
 from otelkit.delivery.dispatch import Dispatch
 from otelkit.delivery.guests import Guests
+from otelkit.delivery.line import Breaker, Line
 from otelkit.delivery.puller import Puller
 from otelkit.delivery.queue import Memory, Queue
-from otelkit.delivery.sender import Breaker, Line, Sender
+from otelkit.delivery.sender import Sender
 from otelkit.delivery.transport import Answer
 from otelkit.wire import Encoded
 
@@ -39,7 +40,7 @@ class House:
         self.exits, self.depot, self.sender = exits, None, None
         if otlp:
             self.depot = Depot(ledgers=ledgers, memory=self.memory, **options)
-            shared = {"transport": self.transport, "breaker": Breaker(), "delay_s": delay_s, "timeout_s": 10}
+            shared = {"transport": self.transport, "receiver": Breaker(), "delay_s": delay_s, "timeout_s": 10}
             lines = [Line(signal=signal, **shared) for signal in ("traces", "metrics")]
             for line in lines:
                 line.fresh = False

@@ -8,9 +8,9 @@ from rooms import BAD, OK, RETRY, names, parcel
 
 from otelkit import _guard
 from otelkit.delivery import sender as room
+from otelkit.delivery.line import MAX_REQUEST_BYTES, Breaker
 from otelkit.delivery.localhost import Localhost
 from otelkit.delivery.parcel import Parcel
-from otelkit.delivery.sender import Breaker
 from otelkit.delivery.transport import Answer
 
 
@@ -29,143 +29,6 @@ def picky(*refused):
 
 def items(*texts, **options):
     return parcel(*(f"<{text}>" for text in texts), **options)
-
-
-# -- the breaker ------------------------------------------------------------------------------------
-
-
-def test_a_failing_receiver_is_left_alone_longer_each_time():
-    """The pauses double from half a second to five."""
-    breaker, pauses = Breaker(jitter=lambda: 1.0), []
-    for _ in range(6):
-        breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
-        pauses.append(breaker.closed_until)
-
-    assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == pauses
-
-
-def test_jitter_takes_up_to_half_of_a_pause():
-    """Without luck a pause is half as long."""
-    breaker = Breaker(jitter=lambda: 0.0)
-    breaker.failed(begun=10.0, now=10.0, retry_after_s=None)
-
-    assert (False, True) == (breaker.allows(10.24), breaker.allows(10.25))
-
-
-def test_the_time_of_the_request_counts_as_waiting():
-    """A request that took longer than its pause has waited enough."""
-    breaker = Breaker(jitter=lambda: 1.0)
-    breaker.failed(begun=0.0, now=3.0, retry_after_s=None)
-
-    assert breaker.allows(3.0)
-
-
-@pytest.mark.parametrize(("told", "kept"), [(30.0, 30.0), (0.3, 0.3), (1e9, 3_600.0)])
-def test_retry_after_is_kept(told, kept):
-    """A receiver is left alone at least as long as it asks, up to an hour."""
-    breaker = Breaker(jitter=lambda: 0.0)
-    breaker.failed(begun=0.0, now=5.0, retry_after_s=told)
-
-    assert (5.0 + kept, True) == (breaker.closed_until, breaker.told_to_wait)
-
-
-@pytest.mark.parametrize("told", [0.0, -1.0, float("nan")])
-def test_retry_after_nothing_asks_for_nothing(told):
-    """A receiver that asks for no pause at all gets the usual one."""
-    breaker = Breaker(jitter=lambda: 1.0)
-    breaker.failed(begun=5.0, now=5.0, retry_after_s=told)
-
-    assert (5.5, False) == (breaker.closed_until, breaker.told_to_wait)
-
-
-def test_retry_after_does_not_shorten_the_pause():
-    """What the receiver asks for counts where it is longer than the pause that is due anyway."""
-    breaker = Breaker(jitter=lambda: 1.0)
-    for _ in range(5):
-        breaker.failed(begun=0.0, now=0.0, retry_after_s=1.0)
-
-    assert (5.0, True) == (breaker.closed_until, breaker.told_to_wait)
-
-
-def test_an_answer_forgets_all_failures():
-    """After any answer the receiver is asked freely, and the next failure is a first one."""
-    breaker = Breaker(jitter=lambda: 1.0)
-    for _ in range(5):
-        breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
-    breaker.succeeded(0.1, size=100)
-    assert (0, True, False) == (breaker.failures, breaker.allows(0.0), breaker.told_to_wait)
-    breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
-
-    assert 0.5 == breaker.closed_until
-
-
-def test_the_round_trip_is_smoothed():
-    """The first answer counts whole, each later one a third."""
-    breaker = Breaker()
-    breaker.succeeded(1.0, size=100)
-    breaker.succeeded(2.0, size=100)
-
-    assert 1.3 == pytest.approx(breaker.round_trip_s)
-
-
-def test_requests_grow_with_each_answer():
-    """From 128 KB fourfold up to a megabyte; after a failure from 64 KB. A small request says nothing."""
-    breaker, sizes = Breaker(), []
-    for _ in range(3):
-        sizes.append(breaker.request_bytes)
-        breaker.succeeded(0.1, size=breaker.request_bytes)
-    breaker.failed(begun=0.0, now=0.1, retry_after_s=None, size=1 << 20)
-    for _ in range(4):
-        sizes.append(breaker.request_bytes)
-        breaker.succeeded(0.1, size=breaker.request_bytes)
-    breaker.succeeded(0.1, size=100)
-
-    assert [128, 512, 1024, 64, 256, 1024, 1024] == [size // 1024 for size in sizes]
-    assert 1 << 20 == breaker.request_bytes
-
-
-def test_what_was_not_answered_in_time_is_halved():
-    """After a silence requests grow up to half of what was in vain, and slowly on from there."""
-    breaker, sizes = Breaker(), []
-    breaker.failed(begun=0.0, now=10.0, retry_after_s=None, size=1 << 20)
-    for _ in range(20):
-        sizes.append(breaker.request_bytes)
-        breaker.succeeded(1.0, size=breaker.request_bytes)
-
-    assert [64, 256, 512, 640, 800] == [size // 1024 for size in sizes[:5]]
-    assert 1 << 20 == sizes[-1]
-
-
-def test_a_silence_after_a_small_request_does_not_count():
-    """A receiver that hangs is away; nothing is learnt about sizes from asking whether it is back."""
-    breaker = Breaker()
-    for _ in range(10):
-        breaker.failed(begun=0.0, now=5.0, retry_after_s=None, size=64 * 1024)
-    for _ in range(3):
-        breaker.succeeded(0.1, size=breaker.request_bytes)
-
-    assert 1 << 20 == breaker.request_bytes
-
-
-@pytest.mark.parametrize(
-    ("seconds", "size"), [(0.0, 64 * 1024), (0.1, 64 * 1024), (0.5, 150_000), (9.0, 600_000)]
-)
-def test_a_request_that_is_to_be_answered_in_time(seconds, size):
-    """As large as the last answer promises, between 64 KB and the present size."""
-    breaker = Breaker()
-    assert 128 * 1024 == breaker.bytes_within(seconds or 1.0)
-    breaker.succeeded(0.5, size=150_000)
-
-    assert size == breaker.bytes_within(seconds)
-
-
-def test_many_failures_are_no_overflow():
-    """A receiver that is away for a year has the longest pause."""
-    breaker = Breaker(jitter=lambda: 1.0)
-    breaker.failures = 10**6
-    breaker.failed(begun=0.0, now=0.0, retry_after_s=None)
-
-    assert 5.0 == breaker.closed_until
 
 
 # -- what becomes of a request ------------------------------------------------------------------------
@@ -488,7 +351,7 @@ def test_requests_have_a_size(reception, clock):
     sizes = [len(body) for body in here.transports["traces"].bodies]
     assert list("abcdefg") == [name for request in here.sent() for name in request]
     assert 1 < len(sizes) < 7
-    assert max(sizes) <= room._REQUEST_BYTES
+    assert max(sizes) <= MAX_REQUEST_BYTES
 
 
 def test_live_data_and_the_backlog_alternate(reception, clock, disk):
@@ -514,6 +377,71 @@ def test_the_first_try_after_a_failure_is_small(reception, clock):
     assert [10.0, 5.0, 10.0] == here.transports["traces"].timeouts
 
 
+def test_what_one_signal_is_told_holds_up_no_other(reception, clock):
+    """Told to wait with logs (their limit is reached, their backend is away), spans go on at full size."""
+    busy = Answer(kind="retry", message="HTTP 429", answered=True, retry_after_s=30.0)
+    here = reception("logs", "traces", answers={"logs": [busy, OK]}, limit=1 << 30)
+    here.put(parcel("x", signal="logs"), *(parcel(str(number), size=100_000) for number in range(5)))
+    here.run(clock, 1)
+    assert (["0", "1", "2", "3", "4"], [["x"]]) == (sum(here.sent(), []), here.sent("logs"))
+    here.put(*(parcel(str(number), size=100_000) for number in range(10)))
+    here.run(clock, 1)
+    assert 10 == len(here.sent()[-1])
+    here.run(clock, 30)
+
+    assert ([["x"], ["x"]], 1) == (here.sent("logs"), here.counts("logs").delivered)
+
+
+def test_a_silence_about_one_signal_holds_up_no_other(reception, clock):
+    """Where logs are never answered spans are, in between: their requests are large, and wait for one of logs."""
+
+    def silent(_):
+        clock.now += 5.0
+        return RETRY
+
+    here = reception("logs", "traces", answers={"logs": [silent]}, limit=1 << 30)
+    here.put(parcel("first"), parcel("x", signal="logs"))
+    for _ in range(10):
+        here.run(clock, 1)
+        here.put(*(parcel("a", size=100_000) for _ in range(10)))
+    here.run(clock, 1)
+
+    assert 101 == here.counts().delivered
+    assert 900_000 < max(len(body) for body in here.transports["traces"].bodies)
+    assert 0 == here.lines["traces"].failures < here.lines["logs"].failures
+
+
+def test_a_silence_about_all_signals_is_the_receivers(reception, clock):
+    """One that was answered before and hangs now is away for all of them, as soon as two have seen it."""
+
+    def silent(_):
+        clock.now += 5.0
+        return RETRY
+
+    here = reception("logs", "traces", "metrics", answers={"logs": [OK, silent], "traces": [OK, silent]})
+    for _ in range(2):
+        here.put(parcel("x", signal="logs"), parcel("a"))
+        here.run(clock, 1)
+
+    assert [True, True, True] == [line.failures > 0 for line in here.lines.values()]
+
+
+def test_a_signal_that_is_not_taken_is_said(reception, clock, said):
+    """Once, with what the receiver said, while the other signals arrive; and once when it is taken again."""
+    busy = Answer(kind="retry", message="HTTP 503: queue is full.", answered=True)
+    here = reception("logs", "traces", answers={"logs": [*[busy] * 6, OK]})
+    here.put(parcel("x", signal="logs"))
+    for _ in range(40):
+        here.put(parcel("a"))
+        here.run(clock, 1)
+
+    away, back = said()
+    assert ": HTTP 503: queue is full. They are kept in memory and tried again." in away
+    assert "otelkit: the collector does not take logs now: " == away[:47]
+    assert "otelkit: the collector takes logs again." == back
+    assert 40 == here.counts().delivered
+
+
 def test_lines_to_one_receiver_share_the_pause(reception, clock):
     """When spans could not be sent, logs do not try the same receiver."""
     here = reception("traces", "logs", answers={"traces": [RETRY]})
@@ -526,7 +454,7 @@ def test_lines_to_one_receiver_share_the_pause(reception, clock):
 def test_a_line_to_another_receiver_goes_on(reception, clock):
     """One receiver's failures are not another one's."""
     here = reception("traces", "logs", answers={"traces": [RETRY]})
-    here.lines["logs"].breaker = Breaker()
+    here.lines["logs"].receiver = Breaker()
     here.put(parcel("a"), parcel("x", signal="logs"))
     here.run(clock, 0.4)
 
@@ -806,7 +734,7 @@ def test_a_rest_is_not_delivered(reception):
 def test_a_failing_receiver_does_not_cost_the_others(reception):
     """During a flush in memory the other receivers get theirs while one fails."""
     here = reception("traces", "logs", delay_s=60.0, answers={"traces": [RETRY]})
-    here.lines["logs"].breaker = Breaker()
+    here.lines["logs"].receiver = Breaker()
     here.put(parcel("a"), parcel("x", signal="logs"))
     here.sender.start()
     here.sender.drain(deadline=soon(0.3))

@@ -64,8 +64,8 @@ def test_lines_to_one_receiver_share_a_breaker(lines, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://elsewhere:4318/v1/logs")
     found = lines(resolve())
 
-    assert found["traces"].breaker is found["metrics"].breaker
-    assert found["traces"].breaker is not found["logs"].breaker
+    assert found["traces"].receiver is found["metrics"].receiver
+    assert found["traces"].receiver is not found["logs"].receiver
 
 
 def test_a_given_endpoint_is_no_guess(lines):
@@ -153,7 +153,7 @@ def test_a_guess_waits_for_no_receiver_that_was_named(monkeypatch, lines):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces")
     found = lines(resolve())
 
-    assert found["logs"].breaker is found["metrics"].breaker is not found["traces"].breaker
+    assert found["logs"].receiver is found["metrics"].receiver is not found["traces"].receiver
 
 
 @pytest.mark.parametrize("options", [{"spool": "off"}, {"signals": ()}])

@@ -178,7 +178,7 @@ def test_partial_success(call, compression):
 def test_status(call, code, kind):
     """Each status becomes what the specification says, with its message decoded."""
     answer = answer_of(call, abort(CODES[code], "nö 100%\nway"))
-    assert Answer(kind=kind, message=f"{code}: nö 100% way") == answer
+    assert Answer(kind=kind, message=f"{code}: nö 100% way", answered=kind == "retry") == answer
 
 
 def test_large_number_of_a_status(call):
@@ -190,7 +190,7 @@ def test_large_number_of_a_status(call):
 def test_retry_info(call, code):
     """RetryInfo says how long to wait, and makes RESOURCE_EXHAUSTED retryable."""
     answer = answer_of(call, abort(CODES[code], "later", Duration(seconds=2, nanos=500_000_000)))
-    assert Answer(kind="retry", message=f"{code}: later", retry_after_s=2.5) == answer
+    assert Answer(kind="retry", message=f"{code}: later", answered=True, retry_after_s=2.5) == answer
 
 
 @pytest.mark.parametrize("details", ["!!!", base64.b64encode(b"\xff\xff").decode()])

@@ -101,7 +101,7 @@ def test_compression(link, compression, decompress):
 def test_retryable_status(link, status):
     """The retryable statuses are to be tried again, after the time that the receiver names."""
     answer = answer_to(link, response(status, b"wait", kind="text/plain", retry_after="7"))
-    assert ("retry", 7.0) == (answer.kind, answer.retry_after_s)
+    assert ("retry", True, 7.0) == (answer.kind, answer.answered, answer.retry_after_s)
     assert answer.message.startswith(f"HTTP {status} ")
     assert answer.message.endswith(": wait")
 
