@@ -103,8 +103,8 @@ class Breaker:
 class Pace:
     """How large the requests of a signal are: small at first and after a failure, larger with each answer.
 
-    What was not answered in time is halved, and grows again slowly. So each request is a step forward
-    also where a receiver is slow and processes are short, and what must be sent again is little.
+    What was too large, or not answered in time, is halved, and grows again slowly. So each request is a
+    step forward also where a receiver is slow and processes are short, and little is sent twice.
 
     Attributes:
         request_bytes: How large the next request may be.
@@ -120,7 +120,7 @@ class Pace:
     def succeeded(self, seconds: float, *, size: int) -> None:
         """A request of ``size`` bytes was taken after so many seconds."""
         if 2 * size > self._most_bytes:
-            self._most_bytes = min(MAX_REQUEST_BYTES, self._most_bytes * 5 // 4)
+            self._most_bytes = min(MAX_REQUEST_BYTES, self._most_bytes * 17 // 16)
         self.request_bytes = min(self._most_bytes, max(self.request_bytes, _GROWTH * size))
         self._bytes_per_s = size / seconds if seconds > 0 else math.inf
         before = self.round_trip_s or seconds
@@ -129,8 +129,14 @@ class Pace:
     def failed(self, seconds: float, *, size: int) -> None:
         """A request of ``size`` bytes has failed after so many seconds."""
         self.request_bytes = _PROBE_BYTES
-        if size > _PROBE_BYTES and seconds >= _SILENT_S:
+        if seconds >= _SILENT_S:
+            self.too_large(size)
+
+    def too_large(self, size: int) -> None:
+        """A request of ``size`` bytes was more than the receiver takes at once."""
+        if size > _PROBE_BYTES:
             self._most_bytes = max(_PROBE_BYTES, min(self._most_bytes, size // 2))
+            self.request_bytes = min(self.request_bytes, self._most_bytes)
 
     def bytes_within(self, seconds: float) -> int:
         """How large a request may be that is to be answered within so many seconds, by the last answer."""
@@ -215,8 +221,11 @@ class Line:
             self.receiver.succeeded()
             self.receiver.heard_at = now
             self.receiver.say_well(f"telemetry reaches {self.place} again.")
-        if taken:
+        if answer.kind == "split":
+            self.pace.too_large(size)
+        elif taken:
             self.pace.succeeded(now - begun, size=size)
+        if taken:
             self.own.succeeded()
             self.own.say_well(f"{self.place} takes {self.signal} again.")
             self.errors = 0

@@ -105,8 +105,18 @@ def test_what_was_not_answered_in_time_is_halved():
         sizes.append(pace.request_bytes)
         pace.succeeded(1.0, size=pace.request_bytes)
 
-    assert [64, 256, 512, 640, 800] == [size // 1024 for size in sizes[:5]]
+    assert [64, 256, 512, 544, 578] == [size // 1024 for size in sizes[:5]]
     assert 1 << 20 == sizes[-1]
+
+
+def test_what_was_too_large_is_halved():
+    """A small request that is too large says nothing: one of its items is."""
+    pace = Pace()
+    pace.too_large(10_000)
+    assert 128 * 1024 == pace.request_bytes
+    pace.too_large(100_000)
+
+    assert 64 * 1024 == pace.request_bytes
 
 
 def test_a_silence_after_a_small_request_does_not_count():

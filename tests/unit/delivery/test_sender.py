@@ -171,6 +171,23 @@ def test_too_large_is_split(reception, clock):
     assert list("abcde") == [name for request in here.sent() if len(request) <= 2 for name in request]
 
 
+def test_the_limit_of_a_receiver_is_learnt(reception, clock):
+    """Where requests have a limit few are made in vain, and the others are near to it."""
+
+    def limited(body):
+        return Answer(kind="split") if len(body) > 400_000 else OK
+
+    here = reception(answers={"traces": [limited]}, limit=1 << 30)
+    here.put(*(parcel("a", size=10_000) for _ in range(1_000)))
+    here.run(clock, 1)
+
+    sizes = [len(body) for body in here.transports["traces"].bodies]
+    taken = [size for size in sizes if size <= 400_000]
+    assert 1_000 == here.counts().delivered
+    assert len(taken) > 4 * (len(sizes) - len(taken))
+    assert 200_000 < sum(taken) / len(taken)
+
+
 @pytest.mark.parametrize("kind", ["split", "bad", "refused"])
 def test_one_item_that_is_not_taken_is_rejected(reception, clock, kind):
     """What cannot be halved is lost, after one request."""
