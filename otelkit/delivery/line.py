@@ -34,7 +34,7 @@ _PROBE_BYTES = 64 * 1024
 _PROBE_S = 5.0
 _GROWTH = 4
 _SILENT_S = 1.0  # a failure after so long is a silence, and may be due to the size of the request
-_JUST_S = 5.0
+_RECENT_S = 5.0  # so long an answer says that the receiver is there
 _BACKOFF_S = (0.5, 5.0)
 _MAX_RETRY_AFTER_S = 3_600.0
 _SMOOTHING = 0.3
@@ -233,7 +233,7 @@ class Line:
                 self.guess.known = True
             return
         self.pace.failed(now - begun, size=size)
-        silent = now - begun >= _SILENT_S and self.receiver.heard_at >= begun - _JUST_S
+        silent = now - begun >= _SILENT_S and self.receiver.heard_at >= begun - _RECENT_S
         of_signal = answer.answered or silent
         failed = self.own if of_signal else self.receiver
         failed.failed(begun=begun, now=now, retry_after_s=answer.retry_after_s)
@@ -241,6 +241,7 @@ class Line:
             failed.say_failing(now, self._complaint(answer.message.rstrip("."), kept, of_signal=of_signal))
 
     def _complaint(self, reason: str, kept: str, *, of_signal: bool) -> str:
+        """The line about an outage, of this signal or of the whole receiver."""
         if of_signal:
             return (
                 f"{self.place} does not take {self.signal} now: {reason}. They are kept {kept} and tried "
