@@ -536,22 +536,32 @@ def test_failed_init_inside_a_capture_leaves_nothing():
 
 CAPTURES = """
 import statistics, time
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 from otelkit.testing import capture
-def cost():
-    begin = time.process_time()
+def plain():
+    providers = [TracerProvider(shutdown_on_exit=False), MeterProvider(shutdown_on_exit=False)]
+    for provider in providers:
+        provider.shutdown()
+def ours():
     with capture():
         pass
+def cost(work):
+    begin = time.process_time()
+    work()
     return time.process_time() - begin
-cost()
-print(statistics.median(cost() for _ in range(60)))
+ours(), plain()
+rounds = [(cost(ours), cost(plain)) for _ in range(60)]
+print(*(statistics.median(costs) for costs in zip(*rounds)))
 """
 
 
 def test_a_capture_is_cheap():
-    """A fresh in-memory runtime costs 2 ms of the processor's time at the most; this fails at twice that."""
+    """A fresh in-memory runtime costs 2 ms of the processor's time at the most where two plain providers cost 1.5 ms."""
     answer = subprocess.run([sys.executable, "-c", CAPTURES], capture_output=True, text=True, check=True)
+    ours, control = map(float, answer.stdout.split())
 
-    assert float(answer.stdout) < 0.004
+    assert ours < 2 * 0.002 * max(1.0, control / 0.0015), (ours, control)
 
 
 def test_plugin_costs_nothing_when_unused():
