@@ -21,9 +21,12 @@ SHUTDOWN = (
     TOLD
     + """
 begin = time.monotonic()
-answer = otelkit.shutdown(timeout_s=2.0)
+answer = otelkit.shutdown(timeout_s=1.0)
 took = time.monotonic() - begin
-print(json.dumps({"took": took, "answer": answer,
+begin = time.monotonic()
+time.sleep(1.0)
+plain = time.monotonic() - begin
+print(json.dumps({"took": took, "answer": answer, "plain": plain,
     "lost": {name: counts.lost + counts.in_flight for name, counts in runtime.stats().items()},
     "spooled": {name: counts.spooled for name, counts in runtime.stats().items()},
     "created": {name: counts.created for name, counts in runtime.stats().items()}}), flush=True)
@@ -65,7 +68,7 @@ def test_shutdown_keeps_its_deadline_and_the_rest_on_disk(behaviour, protocol):
     answer = answer_of(ended)
 
     # The stated tolerance is 0.1 s; a busy machine gets twice that.
-    assert answer["took"] < 2.2
+    assert answer["took"] - answer["plain"] < 0.2
     assert answer["answer"] is False
     assert answer["spooled"] == answer["created"]
     assert (600, 600) == (answer["created"]["traces"], answer["created"]["logs"])
@@ -82,7 +85,7 @@ def test_shutdown_without_a_spool_counts_what_is_lost(behaviour, protocol):
         ended = run(SHUTDOWN, env=environment(sink, protocol) | {"OTELKIT_SPOOL": "off"})
     answer = answer_of(ended)
 
-    assert answer["took"] < 2.2
+    assert answer["took"] - answer["plain"] < 0.2
     assert answer["answer"] is False
     assert answer["lost"] == answer["created"]
     assert (600, 600) == (answer["created"]["traces"], answer["created"]["logs"])
