@@ -175,7 +175,7 @@ class Line:
 
     def allows(self, now: float) -> bool:
         """Whether a request may be made at ``now`` (monotonic seconds)."""
-        return now >= self.closed_until
+        return self.receiver.allows(now) and self.own.allows(now)
 
     @property
     def closed_until(self) -> float:
@@ -199,7 +199,7 @@ class Line:
 
     def bytes_within(self, seconds: float) -> int:
         """How large the next request may be if it is to be answered within so many seconds."""
-        return min(self.request_bytes, self.pace.bytes_within(seconds))
+        return _PROBE_BYTES if self.failures else self.pace.bytes_within(seconds)
 
     @property
     def patience_s(self) -> float:

@@ -318,14 +318,14 @@ class Sender(Room):
         begun = self._heard_at = SYSTEM_CLOCK.monotonic()
         answer = line.transport.send(body, timeout_s=line.patience_s)
         now = SYSTEM_CLOCK.monotonic()
-        if answer.kind != "retry" or not self._interrupted:
-            kept = "on disk" if self._depot.durable(line.signal) else "in memory"
-            line.learn(answer, begun=begun, now=now, size=len(body), kept=kept)
+        if self._interrupted and answer.kind == "retry":  # our doing: nothing is learnt from it
+            self.complaint = self.complaint or "none in time"
+            return answer
+        kept = "on disk" if self._depot.durable(line.signal) else "in memory"
+        line.learn(answer, begun=begun, now=now, size=len(body), kept=kept)
         if answer.kind != "retry":
             self._heard_at = now
-        if self._interrupted and answer.kind == "retry":
-            self.complaint = self.complaint or "none in time"
-        elif answer.message:
+        if answer.message:
             self.complaint = answer.message
         return answer
 
